@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Parsing of every text command: a line in, a typed command or a sentence about the mistake out.
+//!
+//!   line --grammar--> args (key -> text) --value, names, list--> alloc, admin (typed) --> Command
+//!                        \------------------------------------------> error
+//!
+//! A command prints as its canonical line, which parses to the same command.
+//!
+//! # Locking     none: commands borrow their names from the line.
+//! # Cost        O(line x keys) and no heap; a line has at most `MAX_LINE` bytes.
+//! # Limits      parsing touches no manager: whether a node exists, or an order is too large for
+//!               it, is said by who runs it.
+//! # Reference   DESIGN.md section 3.
+
+mod admin;
+mod alloc;
+mod args;
+mod error;
+mod grammar;
+mod list;
+mod names;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+
+pub use admin::{
+    CacheCreate,
+    MachineNode,
+    MemcgSet,
+    Setting, //
+};
+pub use alloc::{
+    Alloc,
+    Free,
+    What,
+    Which, //
+};
+pub use error::{
+    ErrnoClass,
+    Fault,
+    KeyFault,
+    ParseError, //
+};
+pub use grammar::{
+    Help,
+    Key,
+    Need,
+    Spec,
+    Use,
+    COMMANDS, //
+};
+pub use list::{
+    CacheFlag,
+    CacheFlags,
+    CpuList,
+    Distances,
+    ZoneSizes, //
+};
+pub use names::{
+    CacheName,
+    MemcgPath,
+    Tag, //
+};
+pub use value::{
+    Align,
+    AllocId,
+    ChargeKind,
+    Count,
+    Limit,
+    NodeWish, //
+};
+
+use crate::algo::units::Bytes;
+use args::Args;
+
+/// The most bytes of a line, its newline apart.
+pub const MAX_LINE: usize = 512;
+
+/// A command of the grammar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// Allocates and holds.
+    Alloc(Alloc<'a>),
+    /// Frees what is held.
+    Free(Free<'a>),
+    /// Empties the per-CPU lists.
+    Drain,
+    /// Gives the empty slabs of a cache back.
+    Shrink {
+        /// The cache.
+        cache: CacheName<'a>,
+    },
+    /// Makes a cache.
+    CacheCreate(CacheCreate<'a>),
+    /// Removes a cache.
+    CacheDestroy {
+        /// The cache.
+        name: CacheName<'a>,
+    },
+    /// Makes a memory cgroup.
+    MemcgCreate {
+        /// The group.
+        path: MemcgPath<'a>,
+    },
+    /// Removes a memory cgroup.
+    MemcgRemove {
+        /// The group.
+        path: MemcgPath<'a>,
+    },
+    /// Sets one protection or limit of a memory cgroup.
+    MemcgSet(MemcgSet<'a>),
+    /// Reclaims from a memory cgroup.
+    MemcgReclaim {
+        /// The group.
+        path: MemcgPath<'a>,
+        /// How much.
+        bytes: Bytes,
+    },
+    /// Describes one node of the next machine.
+    MachineNode(MachineNode<'a>),
+    /// Makes the machine that was described.
+    MachineBuild,
+    /// Goes back to the machine of load time.
+    MachineReset,
+}
+
+/// Parses one line, without its newline; a blank line and a comment, which starts with `#`, are
+/// `None`.
+pub fn parse(line: &[u8]) -> Result<Option<Command<'_>>, ParseError<'_>> {
+    let mut words = text(line)?.split_ascii_whitespace();
+    let verb = match words.next() {
+        Some(word) if !word.starts_with('#') => word,
+        _ => return Ok(None),
+    };
+    // A second word that is no noun of the verb is for the verb's own keys, if the verb stands
+    // alone.
+    let after_verb = words.clone();
+    let noun = words.next();
+    if let Some(spec) = noun.and_then(|noun| Spec::find(verb, noun)) {
+        return (spec.build)(&Args::read(spec, words)?).map(Some);
+    }
+    if let Some(spec) = Spec::find(verb, "") {
+        return (spec.build)(&Args::read(spec, after_verb)?).map(Some);
+    }
+    let Some(spec) = COMMANDS.iter().find(|spec| spec.verb == verb) else {
+        return Err(ParseError::UnknownVerb { word: verb });
+    };
+    Err(match noun {
+        Some(word) => ParseError::UnknownNoun {
+            verb: spec.verb,
+            word,
+        },
+        None => ParseError::MissingNoun { verb: spec.verb },
+    })
+}
+
+/// Checks that a line is short, and text.
+fn text(line: &[u8]) -> Result<&str, ParseError<'_>> {
+    if line.len() > MAX_LINE {
+        return Err(ParseError::LineTooLong {
+            nr_bytes: line.len(),
+        });
+    }
+    match line
+        .iter()
+        .find(|byte| byte.is_ascii_control() && **byte != b'\t')
+    {
+        Some(0) => return Err(ParseError::NulByte),
+        Some(&byte) => return Err(ParseError::ControlByte { byte }),
+        None => {}
+    }
+    core::str::from_utf8(line).map_err(|error| ParseError::NotUtf8 {
+        byte: line.get(error.valid_up_to()).copied().unwrap_or_default(),
+    })
+}
+
+/// One line of a write, as `lines` finds it.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// Its number, from 1 on.
+    pub number: usize,
+    /// What it says.
+    pub command: Result<Option<Command<'a>>, ParseError<'a>>,
+}
+
+/// Parses the lines of a whole write, one by one as they are asked for.
+pub fn lines(input: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    let parts = input.split(|&byte| byte == b'\n').enumerate();
+    parts.map(|(before, line)| Line {
+        // Does not overflow: `before` counts bytes of `input`, each a newline.
+        number: before + 1,
+        command: parse(line),
+    })
+}
+
+impl fmt::Display for Command<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Alloc(alloc) => alloc.fmt(f),
+            Self::Free(free) => free.fmt(f),
+            Self::Drain => f.write_str("drain"),
+            Self::Shrink { cache } => write!(f, "shrink {}{cache}", grammar::CACHE),
+            Self::CacheCreate(create) => create.fmt(f),
+            Self::CacheDestroy { name } => write!(f, "cache destroy {}{name}", grammar::NAME),
+            Self::MemcgCreate { path } => write!(f, "memcg create {}{path}", grammar::PATH),
+            Self::MemcgRemove { path } => write!(f, "memcg remove {}{path}", grammar::PATH),
+            Self::MemcgSet(set) => set.fmt(f),
+            Self::MemcgReclaim { path, bytes } => {
+                write!(
+                    f,
+                    "memcg reclaim {}{path} {}{bytes}",
+                    grammar::PATH,
+                    grammar::BYTES
+                )
+            }
+            Self::MachineNode(node) => node.fmt(f),
+            Self::MachineBuild => f.write_str("machine build"),
+            Self::MachineReset => f.write_str("machine reset"),
+        }
+    }
+}

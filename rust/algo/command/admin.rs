@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The commands that change a manager and not what is held: caches, memory cgroups, the machine,
+//! typed.
+//!
+//!   cache create name=foo size=1500 align=64 flags=hwalign,redzone
+//!   cache destroy name=foo          shrink cache=foo          drain
+//!   memcg create path=/a            memcg remove path=/a
+//!   memcg set path=/a memory.max=10M          memcg reclaim path=/a bytes=1M
+//!   machine node=0 mem=64M zones=dma32:16M,normal:48M cpus=0-1 distance=10,20
+//!   machine build                   machine reset
+//!
+//! # Locking     none: plain values, names borrow from the line.
+//! # Cost        O(keys).
+//! # Limits      one line describes one node; that the nodes make a machine is for `machine build`
+//!               to say.
+//! # Reference   grammar.rs says which command takes which key.
+
+use core::fmt;
+
+use super::alloc::put;
+use super::args::Args;
+use super::error::ParseError;
+use super::grammar::{
+    self,
+    Key, //
+};
+use super::list::{
+    CacheFlags,
+    CpuList,
+    Distances,
+    ZoneSizes, //
+};
+use super::names::{
+    CacheName,
+    MemcgPath, //
+};
+use super::value::{
+    Align,
+    Limit, //
+};
+use super::Command;
+use crate::algo::units::{
+    Bytes,
+    NodeId, //
+};
+
+/// `cache create`: a cache to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheCreate<'a> {
+    /// Its name.
+    pub name: CacheName<'a>,
+    /// The size of an object.
+    pub size: Bytes,
+    /// The least alignment of an object.
+    pub align: Option<Align>,
+    /// Its properties; without the key none.
+    pub flags: Option<CacheFlags>,
+}
+
+/// `memcg set`: what to set in which group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemcgSet<'a> {
+    /// The group.
+    pub path: MemcgPath<'a>,
+    /// The file of the group, and what is written to it.
+    pub setting: Setting,
+}
+
+/// A file of a memory cgroup with its new value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// `memory.min`.
+    Min(Limit),
+    /// `memory.low`.
+    Low(Limit),
+    /// `memory.high`.
+    High(Limit),
+    /// `memory.max`.
+    Max(Limit),
+    /// `memory.swap.high`.
+    SwapHigh(Limit),
+    /// `memory.swap.max`.
+    SwapMax(Limit),
+    /// `memory.oom.group`.
+    OomGroup(bool),
+}
+
+/// `machine node=`: one node of the next machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MachineNode<'a> {
+    /// The node.
+    pub node: NodeId,
+    /// Its memory; without it the node has none.
+    pub mem: Option<Bytes>,
+    /// How its memory is divided; without it as the manager does.
+    pub zones: Option<ZoneSizes>,
+    /// Its CPUs; without it the node has none.
+    pub cpus: Option<CpuList<'a>>,
+    /// How far the nodes are; without it as the manager says.
+    pub distance: Option<Distances<'a>>,
+    /// Without memory behind its frames.
+    pub shadow: bool,
+}
+
+pub(super) fn drain<'a>(_: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    Ok(Command::Drain)
+}
+
+pub(super) fn shrink<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    let cache = args.need(&grammar::CACHE)?;
+    Ok(Command::Shrink { cache })
+}
+
+pub(super) fn cache_create<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    Ok(Command::CacheCreate(CacheCreate {
+        name: args.need(&grammar::NAME)?,
+        size: args.need(&grammar::SIZE)?,
+        align: args.get(&grammar::ALIGN)?,
+        flags: args.get(&grammar::FLAGS)?,
+    }))
+}
+
+pub(super) fn cache_destroy<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    let name = args.need(&grammar::NAME)?;
+    Ok(Command::CacheDestroy { name })
+}
+
+pub(super) fn memcg_create<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    let path = args.need(&grammar::PATH)?;
+    Ok(Command::MemcgCreate { path })
+}
+
+pub(super) fn memcg_remove<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    let path = args.need(&grammar::PATH)?;
+    Ok(Command::MemcgRemove { path })
+}
+
+pub(super) fn memcg_set<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    let path = args.need(&grammar::PATH)?;
+    let setting = match LIMITS.iter().find(|(key, _)| args.has(key)) {
+        Some((key, setting)) => setting(args.need(key)?),
+        None => Setting::OomGroup(args.need(&grammar::OOM_GROUP)?),
+    };
+    Ok(Command::MemcgSet(MemcgSet { path, setting }))
+}
+
+type MakeSetting = fn(Limit) -> Setting;
+
+/// Which setting a key with a limit makes.
+const LIMITS: &[(&Key, MakeSetting)] = &[
+    (&grammar::MEMORY_MIN, Setting::Min),
+    (&grammar::MEMORY_LOW, Setting::Low),
+    (&grammar::MEMORY_HIGH, Setting::High),
+    (&grammar::MEMORY_MAX, Setting::Max),
+    (&grammar::MEMORY_SWAP_HIGH, Setting::SwapHigh),
+    (&grammar::MEMORY_SWAP_MAX, Setting::SwapMax),
+];
+
+pub(super) fn memcg_reclaim<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    Ok(Command::MemcgReclaim {
+        path: args.need(&grammar::PATH)?,
+        bytes: args.need(&grammar::BYTES)?,
+    })
+}
+
+pub(super) fn machine_node<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    Ok(Command::MachineNode(MachineNode {
+        node: args.need(&grammar::MACHINE_NODE)?,
+        mem: args.get(&grammar::MEM)?,
+        zones: args.get(&grammar::ZONES)?,
+        cpus: args.get(&grammar::CPUS)?,
+        distance: args.get(&grammar::DISTANCE)?,
+        shadow: args.get(&grammar::SHADOW)?.unwrap_or(false),
+    }))
+}
+
+pub(super) fn machine_build<'a>(_: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    Ok(Command::MachineBuild)
+}
+
+pub(super) fn machine_reset<'a>(_: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    Ok(Command::MachineReset)
+}
+
+impl fmt::Display for CacheCreate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, size) = (self.name, self.size);
+        write!(
+            f,
+            "cache create {}{name} {}{size}",
+            grammar::NAME,
+            grammar::SIZE
+        )?;
+        put(f, &grammar::ALIGN, self.align)?;
+        put(f, &grammar::FLAGS, self.flags)
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (key, limit) = match *self {
+            Self::Min(limit) => (&grammar::MEMORY_MIN, limit),
+            Self::Low(limit) => (&grammar::MEMORY_LOW, limit),
+            Self::High(limit) => (&grammar::MEMORY_HIGH, limit),
+            Self::Max(limit) => (&grammar::MEMORY_MAX, limit),
+            Self::SwapHigh(limit) => (&grammar::MEMORY_SWAP_HIGH, limit),
+            Self::SwapMax(limit) => (&grammar::MEMORY_SWAP_MAX, limit),
+            Self::OomGroup(on) => {
+                return write!(f, "{}{}", grammar::OOM_GROUP, u8::from(on));
+            }
+        };
+        write!(f, "{key}{limit}")
+    }
+}
+
+impl fmt::Display for MemcgSet<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, setting) = (self.path, self.setting);
+        write!(f, "memcg set {}{path} {setting}", grammar::PATH)
+    }
+}
+
+impl fmt::Display for MachineNode<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "machine {}{}", grammar::MACHINE_NODE, self.node)?;
+        put(f, &grammar::MEM, self.mem)?;
+        put(f, &grammar::ZONES, self.zones)?;
+        put(f, &grammar::CPUS, self.cpus)?;
+        put(f, &grammar::DISTANCE, self.distance)?;
+        put(f, &grammar::SHADOW, self.shadow.then_some(1))
+    }
+}

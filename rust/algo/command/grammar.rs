@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The grammar of the commands as data: what the parser obeys, what errors quote, and what the help
+//! prints.
+//!
+//!   COMMANDS   verb, noun, keys (required, one of, optional), meaning, builder of the command
+//!   Key        name and meaning of one `key=value`
+//!
+//! # Locking     none: constants.
+//! # Cost        a lookup is linear in the table, which has some twenty lines.
+//! # Limits      a key has one meaning in all commands that take it, except `node`, which `machine`
+//!               takes without `any`.
+//! # Reference   DESIGN.md section 3.
+
+use core::fmt;
+
+use super::args::Args;
+use super::error::ParseError;
+use super::{
+    admin,
+    alloc,
+    Command, //
+};
+
+/// A key of commands.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The part before `=`.
+    pub name: &'static str,
+    /// What the value is, as the end of a sentence that starts with the name; empty for a word that
+    /// takes no value.
+    pub meaning: &'static str,
+}
+
+const fn key(name: &'static str, meaning: &'static str) -> Key {
+    Key { name, meaning }
+}
+
+pub(super) const ALIGN: Key = key("align", "a power of two of bytes, as 64 or 4K");
+pub(super) const ALL: Key = key("all", "");
+pub(super) const BYTES: Key = key("bytes", "a size of 1 or more, as 4096, 64K, 10M or 1G");
+pub(super) const CACHE: Key = key("cache", CACHE_NAME);
+pub(super) const COUNT: Key = key("count", "a number from 1 to 1000000");
+pub(super) const CPUS: Key = key("cpus", "a rising list of CPUs from 0 to 8191, as 0-1,4");
+pub(super) const DEFER: Key = key("defer", "0, or 1 for after a grace period");
+pub(super) const DISTANCE: Key = key(
+    "distance",
+    "the distances to node 0, 1 and so on, each from 10 to 254, as 10,20",
+);
+pub(super) const FLAGS: Key = key(
+    "flags",
+    "a list as poison,track of hwalign, account, reclaim, typesafe, no_merge, redzone, poison, \
+     track, checks",
+);
+pub(super) const GFP: Key = key(
+    "gfp",
+    "GFP_ names, __GFP_ names or 32-bit numbers, joined by |",
+);
+pub(super) const ID: Key = key("id", "a number from 1 on, as live shows it");
+pub(super) const KIND: Key = key("kind", "one of anon, file, kernel");
+pub(super) const MACHINE_NODE: Key = key("node", "a node from 0 to 1023");
+pub(super) const MEM: Key = key("mem", "a size of 1 or more, as 64M");
+pub(super) const MEMCG: Key = key("memcg", PATH_NAME);
+pub(super) const NAME: Key = key("name", CACHE_NAME);
+pub(super) const NODE: Key = key("node", "a node from 0 to 1023, or any");
+pub(super) const OOM_GROUP: Key = key("memory.oom.group", "0 or 1");
+pub(super) const ORDER: Key = key("order", "a number from 0 to 18");
+pub(super) const PATH: Key = key("path", PATH_NAME);
+pub(super) const SHADOW: Key = key("shadow", "0, or 1 for a node without memory behind it");
+pub(super) const SIZE: Key = key("size", "a size of 1 or more, as 100, 64K, 10M or 1G");
+pub(super) const TAG: Key = key("tag", "1 to 32 printable characters without blanks");
+pub(super) const TYPE: Key = key(
+    "type",
+    "one of unmovable, movable, reclaimable, highatomic, cma, isolate",
+);
+pub(super) const ZONES: Key = key(
+    "zones",
+    "a list of sizes for dma, dma32, normal, movable, device, as dma32:16M,normal:48M",
+);
+
+pub(super) const MEMORY_MIN: Key = key("memory.min", LIMIT);
+pub(super) const MEMORY_LOW: Key = key("memory.low", LIMIT);
+pub(super) const MEMORY_HIGH: Key = key("memory.high", LIMIT);
+pub(super) const MEMORY_MAX: Key = key("memory.max", LIMIT);
+pub(super) const MEMORY_SWAP_HIGH: Key = key("memory.swap.high", LIMIT);
+pub(super) const MEMORY_SWAP_MAX: Key = key("memory.swap.max", LIMIT);
+
+const CACHE_NAME: &str = "1 to 32 printable characters without blanks and /";
+const LIMIT: &str = "a size, as 0, 64K, 10M or 1G, or max";
+const PATH_NAME: &str = "/ or names after /, as /a/b, up to 256 characters";
+
+/// How a command takes a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Always given.
+    Required,
+    /// Exactly one of all keys marked so is given.
+    OneOf,
+    /// Given or not.
+    Optional,
+}
+
+/// A key of one command.
+#[derive(Debug)]
+pub struct Use {
+    /// The key.
+    pub key: &'static Key,
+    /// Whether it must be given.
+    pub need: Need,
+}
+
+const fn req(key: &'static Key) -> Use {
+    Use {
+        key,
+        need: Need::Required,
+    }
+}
+
+const fn one(key: &'static Key) -> Use {
+    Use {
+        key,
+        need: Need::OneOf,
+    }
+}
+
+const fn opt(key: &'static Key) -> Use {
+    Use {
+        key,
+        need: Need::Optional,
+    }
+}
+
+/// Makes the typed command of checked words.
+pub(super) type Build = for<'a> fn(&Args<'a>) -> Result<Command<'a>, ParseError<'a>>;
+
+/// One command of the grammar; it prints as its usage.
+#[derive(Debug)]
+pub struct Spec {
+    /// The first word.
+    pub verb: &'static str,
+    /// The second word; empty if the verb stands alone.
+    pub noun: &'static str,
+    /// What it takes, in the order of the canonical line.
+    pub keys: &'static [Use],
+    /// What it does, in the third person.
+    pub meaning: &'static str,
+    pub(super) build: Build,
+}
+
+/// Most keys that a command takes.
+pub(super) const MAX_KEYS: usize = 8;
+
+/// The grammar.
+pub const COMMANDS: &[Spec] = &[
+    Spec {
+        verb: "alloc",
+        noun: "pages",
+        keys: &[
+            opt(&ORDER),
+            opt(&NODE),
+            opt(&GFP),
+            opt(&COUNT),
+            opt(&TYPE),
+            opt(&MEMCG),
+            opt(&KIND),
+            opt(&TAG),
+        ],
+        meaning: "allocates count blocks of 2^order pages",
+        build: alloc::pages,
+    },
+    Spec {
+        verb: "alloc",
+        noun: "object",
+        keys: &[
+            one(&SIZE),
+            one(&CACHE),
+            opt(&NODE),
+            opt(&GFP),
+            opt(&COUNT),
+            opt(&MEMCG),
+            opt(&KIND),
+            opt(&TAG),
+        ],
+        meaning: "allocates count objects by size (kmalloc) or from a cache",
+        build: alloc::object,
+    },
+    Spec {
+        verb: "alloc",
+        noun: "percpu",
+        keys: &[req(&SIZE), opt(&ALIGN), opt(&GFP), opt(&COUNT), opt(&TAG)],
+        meaning: "allocates count per-CPU variables",
+        build: alloc::percpu,
+    },
+    Spec {
+        verb: "alloc",
+        noun: "vmalloc",
+        keys: &[
+            req(&SIZE),
+            opt(&ALIGN),
+            opt(&NODE),
+            opt(&GFP),
+            opt(&COUNT),
+            opt(&TAG),
+        ],
+        meaning: "allocates count virtually contiguous areas",
+        build: alloc::vmalloc,
+    },
+    Spec {
+        verb: "free",
+        noun: "",
+        keys: &[one(&ID), one(&TAG), one(&ALL), opt(&DEFER)],
+        meaning: "frees one allocation, those of a tag, or all",
+        build: alloc::free,
+    },
+    Spec {
+        verb: "drain",
+        noun: "",
+        keys: &[],
+        meaning: "empties the per-CPU lists",
+        build: admin::drain,
+    },
+    Spec {
+        verb: "shrink",
+        noun: "",
+        keys: &[req(&CACHE)],
+        meaning: "gives the empty slabs of a cache back",
+        build: admin::shrink,
+    },
+    Spec {
+        verb: "cache",
+        noun: "create",
+        keys: &[req(&NAME), req(&SIZE), opt(&ALIGN), opt(&FLAGS)],
+        meaning: "makes a cache of objects of one size",
+        build: admin::cache_create,
+    },
+    Spec {
+        verb: "cache",
+        noun: "destroy",
+        keys: &[req(&NAME)],
+        meaning: "removes a cache that holds no object",
+        build: admin::cache_destroy,
+    },
+    Spec {
+        verb: "memcg",
+        noun: "create",
+        keys: &[req(&PATH)],
+        meaning: "makes a memory cgroup",
+        build: admin::memcg_create,
+    },
+    Spec {
+        verb: "memcg",
+        noun: "remove",
+        keys: &[req(&PATH)],
+        meaning: "removes a memory cgroup that has no child",
+        build: admin::memcg_remove,
+    },
+    Spec {
+        verb: "memcg",
+        noun: "set",
+        keys: &[
+            req(&PATH),
+            one(&MEMORY_MIN),
+            one(&MEMORY_LOW),
+            one(&MEMORY_HIGH),
+            one(&MEMORY_MAX),
+            one(&MEMORY_SWAP_HIGH),
+            one(&MEMORY_SWAP_MAX),
+            one(&OOM_GROUP),
+        ],
+        meaning: "sets one protection or limit of a memory cgroup",
+        build: admin::memcg_set,
+    },
+    Spec {
+        verb: "memcg",
+        noun: "reclaim",
+        keys: &[req(&PATH), req(&BYTES)],
+        meaning: "reclaims memory from a memory cgroup",
+        build: admin::memcg_reclaim,
+    },
+    Spec {
+        verb: "machine",
+        noun: "",
+        keys: &[
+            req(&MACHINE_NODE),
+            opt(&MEM),
+            opt(&ZONES),
+            opt(&CPUS),
+            opt(&DISTANCE),
+            opt(&SHADOW),
+        ],
+        meaning: "describes one node of the next machine",
+        build: admin::machine_node,
+    },
+    Spec {
+        verb: "machine",
+        noun: "build",
+        keys: &[],
+        meaning: "makes the machine that was described, when nothing is allocated",
+        build: admin::machine_build,
+    },
+    Spec {
+        verb: "machine",
+        noun: "reset",
+        keys: &[],
+        meaning: "goes back to the machine of load time, when nothing is allocated",
+        build: admin::machine_reset,
+    },
+];
+
+impl Spec {
+    /// Finds the command of a verb and a noun; the noun is empty for a verb that stands alone.
+    pub(super) fn find(verb: &str, noun: &str) -> Option<&'static Self> {
+        COMMANDS
+            .iter()
+            .find(|spec| spec.verb == verb && spec.noun == noun)
+    }
+
+    /// Walks the keys of one need.
+    pub(super) fn keys_of(&self, need: Need) -> impl Iterator<Item = &'static Key> {
+        self.keys
+            .iter()
+            .filter(move |it| it.need == need)
+            .map(|it| it.key)
+    }
+
+    /// Returns verb and noun.
+    pub(super) fn title(&self) -> Title<'_> {
+        Title(self)
+    }
+}
+
+/// Prints verb and noun of a command.
+pub(super) struct Title<'a>(&'a Spec);
+
+impl fmt::Display for Title<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.verb)?;
+        if !self.0.noun.is_empty() {
+            write!(f, " {}", self.0.noun)?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints a list with something between its items.
+pub(super) fn join(
+    f: &mut fmt::Formatter<'_>,
+    between: &str,
+    mut items: impl Iterator<Item = impl fmt::Display>,
+) -> fmt::Result {
+    if let Some(first) = items.next() {
+        write!(f, "{first}")?;
+    }
+    items.try_for_each(|item| write!(f, "{between}{item}"))
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let equals = if self.meaning.is_empty() { "" } else { "=" };
+        write!(f, "{}{}", self.name, equals)
+    }
+}
+
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.title())?;
+        for key in self.keys_of(Need::Required) {
+            write!(f, " {key}")?;
+        }
+        if self.keys_of(Need::OneOf).next().is_some() {
+            f.write_str(" ")?;
+            join(f, "|", self.keys_of(Need::OneOf))?;
+        }
+        if self.keys_of(Need::Optional).next().is_some() {
+            f.write_str(" [")?;
+            join(f, " ", self.keys_of(Need::Optional))?;
+            f.write_str("]")?;
+        }
+        Ok(())
+    }
+}
+
+/// The whole grammar as text: a line for each command, then a line for each key.
+#[derive(Clone, Copy, Debug)]
+pub struct Help;
+
+impl fmt::Display for Help {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for spec in COMMANDS {
+            writeln!(f, "{spec}\n    {}", spec.meaning)?;
+        }
+        writeln!(f)?;
+        let keys = || COMMANDS.iter().flat_map(|spec| spec.keys).map(|it| it.key);
+        for (i, key) in keys().enumerate() {
+            if !key.meaning.is_empty() && !keys().take(i).any(|earlier| earlier == key) {
+                writeln!(f, "{:16} {}", key.name, key.meaning)?;
+            }
+        }
+        Ok(())
+    }
+}

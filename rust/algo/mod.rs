@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pure room: algorithms of memory management that need nothing but `core`.
+//!
+//!   command        text of a user -> typed command; the grammar as data
+//!   fragmentation  free block counts -> the kernel's fragmentation indices
+//!   gfp            names of gfp flags; their values are the kernel's and come from outside
+//!   snapshot       what a view shows of a manager at one moment
+//!   units          pfn, pages, order, node, zone, migratetype, bytes; all else stands on it
+//!
+//! The same files are compiled into the module and, by `tools/model`, into programs of the host,
+//! where they are tested and fuzzed. Both crates name the room `algo`, so that paths which start
+//! with `crate::algo` hold in both.
+//!
+//! # Locking     none: values in, values out.
+//! # Cost        no heap, no recursion; bounded by the input.
+//! # Limits      no `kernel`, no `unsafe`, no clock, no printing, no panic (`debug_assert!`
+//!               excepted).
+//! # Reference   STYLE.md section 2 says what this room may touch.
+
+#![deny(unsafe_code)]
+
+pub mod units;
+
+pub mod command;
+pub mod fragmentation;
+pub mod gfp;
+pub mod snapshot;
+
+pub use units::{
+    Bytes,
+    Migratetype,
+    NodeId,
+    NrPages,
+    Order,
+    Pfn,
+    ZoneKind, //
+};

@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Units of memory management as types: pfn, pages, order, node, zone, migratetype, bytes.
+//!
+//!   Pfn + NrPages = Pfn        a position moved by an offset
+//!   Pfn - Pfn     = NrPages    the offset between two positions
+//!   Pfn + Pfn                  does not compile
+//!
+//! The operators saturate, which a debug build reports; numbers that come from outside go through
+//! the `checked_` functions.
+//!
+//! # Locking     none: plain `Copy` values.
+//! # Cost        each type is as wide as its number; every function is O(1), names O(number of
+//!               names).
+//! # Limits      64-bit kernels. `HighMem` does not exist there and is not a `ZoneKind`.
+//! # Reference   include/linux/mmzone.h: enum zone_type, enum migratetype; mm/page_alloc.c:
+//!               zone_names[].
+
+use core::fmt;
+use core::ops::{
+    Add,
+    AddAssign,
+    Sub, //
+};
+
+/// Defines an enum whose values have a spelling, used alike by views, commands and arrays.
+///
+/// A value that needs more documentation than its spelling brings its own.
+macro_rules! named {
+    (
+        $(#[$meta:meta])*
+        pub enum $Type:ident { $($(#[$note:meta])* $Value:ident = $name:literal,)+ }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $Type { $(#[doc = concat!("Spelled `", $name, "`.")] $(#[$note])* $Value,)+ }
+
+        impl $Type {
+            /// Every value, in the order of `index`.
+            pub const ALL: &'static [Self] = &[$(Self::$Value,)+];
+
+            /// The size of an array that is indexed by `index`.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// Returns the spelling.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$Value => $name,)+ }
+            }
+
+            /// Returns the position in `ALL`.
+            pub const fn index(self) -> usize {
+                self as usize
+            }
+
+            /// Finds the value that is spelled exactly so.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.name() == name)
+            }
+        }
+
+        impl core::fmt::Display for $Type {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.pad(self.name())
+            }
+        }
+    };
+}
+pub(crate) use named;
+
+named! {
+    /// A zone of a node, spelled as the kernel prints it, from low addresses to high.
+    pub enum ZoneKind {
+        Dma = "DMA",
+        Dma32 = "DMA32",
+        Normal = "Normal",
+        Movable = "Movable",
+        Device = "Device",
+    }
+}
+
+named! {
+    /// What a pageblock is used for, spelled and ordered as in /proc/pagetypeinfo.
+    pub enum Migratetype {
+        Unmovable = "Unmovable",
+        Movable = "Movable",
+        Reclaimable = "Reclaimable",
+        HighAtomic = "HighAtomic",
+        Cma = "CMA",
+        Isolate = "Isolate",
+    }
+}
+
+/// Widens a number for indexing; `usize` has at least 32 bits wherever the kernel runs.
+pub const fn usize_from(number: u32) -> usize {
+    // CAST: loses nothing, see above.
+    number as usize
+}
+
+/// Widens a number for sums of 64 bits; `usize` has at most 64 bits wherever the kernel runs.
+pub const fn u64_from(number: usize) -> u64 {
+    // CAST: loses nothing, see above.
+    number as u64
+}
+
+/// Position of a page frame in the physical address space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pfn(usize);
+
+impl Pfn {
+    /// Makes a position; every number is one.
+    pub const fn new(number: usize) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number.
+    pub const fn get(self) -> usize {
+        self.0
+    }
+
+    /// Returns the position `pages` further, or `None` past the end of the address space.
+    pub const fn checked_add(self, pages: NrPages) -> Option<Self> {
+        match self.0.checked_add(pages.0) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
+    }
+
+    /// Returns the offset from `start`, or `None` if `start` comes later.
+    pub const fn checked_sub(self, start: Self) -> Option<NrPages> {
+        match self.0.checked_sub(start.0) {
+            Some(number) => Some(NrPages(number)),
+            None => None,
+        }
+    }
+
+    /// Says whether a block of this order may start here.
+    pub const fn is_aligned(self, order: Order) -> bool {
+        self.0 & (order.nr_pages().0 - 1) == 0
+    }
+}
+
+impl Add<NrPages> for Pfn {
+    type Output = Self;
+
+    fn add(self, pages: NrPages) -> Self {
+        debug_assert!(self.checked_add(pages).is_some());
+        Self(self.0.saturating_add(pages.0))
+    }
+}
+
+impl Sub for Pfn {
+    type Output = NrPages;
+
+    fn sub(self, start: Self) -> NrPages {
+        debug_assert!(self.checked_sub(start).is_some());
+        NrPages(self.0.saturating_sub(start.0))
+    }
+}
+
+impl fmt::Display for Pfn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A number of pages: a size, or the offset between two positions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NrPages(usize);
+
+impl NrPages {
+    /// No page.
+    pub const ZERO: Self = Self(0);
+
+    /// Makes a number of pages; every number is one.
+    pub const fn new(number: usize) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number.
+    pub const fn get(self) -> usize {
+        self.0
+    }
+
+    /// Returns the sum, or `None` if it has no number.
+    pub const fn checked_add(self, more: Self) -> Option<Self> {
+        match self.0.checked_add(more.0) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
+    }
+
+    /// Returns the difference, or `None` if it is negative.
+    pub const fn checked_sub(self, less: Self) -> Option<Self> {
+        match self.0.checked_sub(less.0) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
+    }
+
+    /// Returns `factor` times as many, or `None` if it has no number.
+    pub const fn checked_mul(self, factor: usize) -> Option<Self> {
+        match self.0.checked_mul(factor) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
+    }
+
+    /// Returns half as many, rounded down.
+    pub const fn half(self) -> Self {
+        Self(self.0 / 2)
+    }
+
+    /// Returns the size in bytes of pages of `1 << page_shift` bytes, or `None` if it has no
+    /// number.
+    pub fn bytes(self, page_shift: u32) -> Option<Bytes> {
+        self.0
+            .checked_mul(1usize.checked_shl(page_shift)?)
+            .map(Bytes)
+    }
+}
+
+impl Add for NrPages {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        debug_assert!(self.checked_add(more).is_some());
+        Self(self.0.saturating_add(more.0))
+    }
+}
+
+impl AddAssign for NrPages {
+    fn add_assign(&mut self, more: Self) {
+        *self = *self + more;
+    }
+}
+
+impl Sub for NrPages {
+    type Output = Self;
+
+    fn sub(self, less: Self) -> Self {
+        debug_assert!(self.checked_sub(less).is_some());
+        Self(self.0.saturating_sub(less.0))
+    }
+}
+
+impl fmt::Display for NrPages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A number of bytes; it prints with the largest of K, M and G that leaves no rest, as commands
+/// spell it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bytes(usize);
+
+impl Bytes {
+    /// Makes a size; every number is one.
+    pub const fn new(number: usize) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number.
+    pub const fn get(self) -> usize {
+        self.0
+    }
+
+    /// Makes a size of MiB; more than there are numbers for is the largest number.
+    pub fn from_mib(mib: u64) -> Self {
+        Self(usize::try_from(mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX))
+    }
+
+    /// Returns how many whole pages of `1 << page_shift` bytes fit.
+    pub fn whole_pages(self, page_shift: u32) -> NrPages {
+        NrPages(self.0.checked_shr(page_shift).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (shift, suffix) = match self.0.trailing_zeros() {
+            _ if self.0 == 0 => (0, ""),
+            30.. => (30, "G"),
+            20.. => (20, "M"),
+            10.. => (10, "K"),
+            _ => (0, ""),
+        };
+        write!(f, "{}{}", self.0 >> shift, suffix)
+    }
+}
+
+/// Size of a block as a power of two of pages.
+///
+/// # Invariants
+///
+/// The number is at most `Order::MAX`. A manager may allow less: Linux's maximum is usually 10.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Order(u8);
+
+impl Order {
+    /// A single page.
+    pub const ZERO: Self = Self(0);
+
+    /// The largest order of any manager, inclusive: 1 GiB in pages of 4 KiB.
+    pub const MAX: Self = Self(18);
+
+    /// The size of an array that is indexed by order.
+    pub const COUNT: usize = Self::MAX.index() + 1;
+
+    /// Makes an order, or `None` above `Order::MAX`.
+    pub const fn new(number: u32) -> Option<Self> {
+        if number > Self::MAX.get() {
+            return None;
+        }
+        // CAST: loses nothing, `number` is at most 18.
+        // INVARIANT: checked above.
+        Some(Self(number as u8))
+    }
+
+    /// Returns the number.
+    pub const fn get(self) -> u32 {
+        // CAST: widens.
+        self.0 as u32
+    }
+
+    /// Returns the number for indexing.
+    pub const fn index(self) -> usize {
+        usize_from(self.get())
+    }
+
+    /// Returns the number of pages in a block of this order.
+    pub const fn nr_pages(self) -> NrPages {
+        NrPages(1 << self.0)
+    }
+
+    /// Walks the orders from 0 to `max`, inclusive.
+    pub fn up_to(max: Self) -> impl Iterator<Item = Self> {
+        // INVARIANT: nothing in the range is above `max`, which is an order.
+        (0..=max.0).map(Self)
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Number of a NUMA node.
+///
+/// # Invariants
+///
+/// The number is below `NodeId::COUNT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(u16);
+
+impl NodeId {
+    /// How many nodes the largest kernel configuration has; a running kernel usually has less.
+    pub const COUNT: usize = 1024;
+
+    /// Makes a node number, or `None` from `NodeId::COUNT` on.
+    pub const fn new(number: u32) -> Option<Self> {
+        if usize_from(number) >= Self::COUNT {
+            return None;
+        }
+        // CAST: loses nothing, `number` is below 1024.
+        // INVARIANT: checked above.
+        Some(Self(number as u16))
+    }
+
+    /// Makes a node number of the kernel's `int`; `None` for its `NUMA_NO_NODE` and all else that
+    /// names no node.
+    pub fn from_int(number: i32) -> Option<Self> {
+        Self::new(u32::try_from(number).ok()?)
+    }
+
+    /// Returns the number.
+    pub const fn get(self) -> u32 {
+        // CAST: widens.
+        self.0 as u32
+    }
+
+    /// Returns the number as the kernel's `int`.
+    pub const fn int(self) -> i32 {
+        // CAST: widens.
+        self.0 as i32
+    }
+
+    /// Returns the number for indexing.
+    pub const fn index(self) -> usize {
+        usize_from(self.get())
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pfn_moves_by_pages_and_back() {
+        let start = Pfn::new(0x1000);
+        let end = start + NrPages::new(8);
+        assert_eq!(end.get(), 0x1008);
+        assert_eq!(end - start, NrPages::new(8));
+    }
+
+    #[test]
+    fn checked_arithmetic_ends_with_the_numbers() {
+        let (last, one) = (Pfn::new(usize::MAX), NrPages::new(1));
+        assert_eq!(last.checked_add(one), None);
+        assert_eq!(Pfn::new(0).checked_sub(last), None);
+        assert_eq!(NrPages::ZERO.checked_sub(one), None);
+        assert_eq!(NrPages::new(usize::MAX).checked_add(one), None);
+        assert_eq!(NrPages::new(usize::MAX).checked_mul(2), None);
+        assert_eq!(NrPages::new(usize::MAX).bytes(12), None);
+        assert_eq!(one.bytes(64), None);
+    }
+
+    #[test]
+    fn pfn_is_aligned_to_the_blocks_that_may_start_there() {
+        let order = |number| Order::new(number).unwrap();
+        assert!(Pfn::new(0x18).is_aligned(order(3)));
+        assert!(!Pfn::new(0x18).is_aligned(order(4)));
+        assert!(Pfn::new(0).is_aligned(Order::MAX));
+    }
+
+    #[test]
+    fn order_ends_at_its_maximum() {
+        assert_eq!(Order::new(18), Some(Order::MAX));
+        assert_eq!(Order::new(19), None);
+        assert_eq!(Order::new(u32::MAX), None);
+        assert_eq!(Order::up_to(Order::MAX).count(), Order::COUNT);
+        assert_eq!(Order::MAX.nr_pages().get(), 262_144);
+    }
+
+    #[test]
+    fn node_ends_below_its_count() {
+        assert_eq!(NodeId::new(1023).map(NodeId::int), Some(1023));
+        assert_eq!(NodeId::new(1024), None);
+        assert_eq!(NodeId::from_int(-1), None);
+    }
+
+    #[test]
+    fn bytes_print_with_the_largest_unit_that_leaves_no_rest() {
+        let print = |number| Bytes::new(number).to_string();
+        assert_eq!(print(0), "0");
+        assert_eq!(print(1023), "1023");
+        assert_eq!(print(1024), "1K");
+        assert_eq!(print(1025), "1025");
+        assert_eq!(print(3 << 20), "3M");
+        assert_eq!(print(4096 << 30), "4096G");
+    }
+
+    #[test]
+    fn bytes_and_pages_convert_by_page_shift() {
+        assert_eq!(NrPages::new(3).bytes(12), Some(Bytes::new(12288)));
+        assert_eq!(Bytes::new(12287).whole_pages(12), NrPages::new(2));
+        assert_eq!(Bytes::new(1).whole_pages(64), NrPages::ZERO);
+    }
+
+    #[test]
+    fn names_are_found_and_padded_as_the_kernel_pads_them() {
+        assert_eq!(ZoneKind::from_name("DMA32"), Some(ZoneKind::Dma32));
+        assert_eq!(ZoneKind::from_name("dma32"), None);
+        assert_eq!(format!("{:>8}", ZoneKind::Normal), "  Normal");
+        for (i, migratetype) in Migratetype::ALL.iter().enumerate() {
+            assert_eq!(migratetype.index(), i);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pure room on the host, and what must hold for it whatever it is given.
+//!
+//! `algo` is not a copy: it is compiled from the folder that the module is compiled from, and its
+//! unit tests run here. `expect` holds the properties that the tests of `tests/` and the targets of
+//! `tools/fuzz` share.
+
+#[path = "../../../rust/algo/mod.rs"]
+pub mod algo;
+
+pub mod expect;
