@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `README` and `version`: the files and the grammar in words; what was built with what.
+//!
+//! # Limits      the running kernel does not tell which rustc built it; its headers do.
+//! # Reference   algo/command/grammar.rs holds the grammar that is printed.
+
+use core::fmt::Write;
+
+use kernel::prelude::*;
+
+use super::Rooms;
+use crate::algo::command;
+use crate::linux::{
+    debugfs::{
+        File,
+        Text, //
+    },
+    version, //
+};
+
+/// The file `README`.
+pub(super) struct Readme;
+
+const FILES: &str = "\
+oxmm shows the memory of the running kernel and allocates from it on request.
+
+Files, in a directory for each memory manager. The first line names the columns, then one
+record a line, no value holds a blank, sizes are pages unless said otherwise.
+  nodes      states, CPUs, sizes, distances of every node, and who serves one without memory
+  zones      span, sizes, watermarks and reserves of every zone
+  free_area  free blocks by node, zone, migratetype and order, and the fragmentation indices
+  zonelists  the order in which zones are tried for a request on each node
+  ctl        takes commands, one a line; a write stops at the first line that fails
+  result     what the last write did, line by line: ok with ids, or the errno and a sentence
+  live       what is held; sizes are bytes
+Managers: linux, the running kernel's.
+
+Commands: verb noun key=value ...; sizes take K, M and G; # starts a comment.
+";
+
+impl File<Rooms> for Readme {
+    const NAME: &'static CStr = c"README";
+
+    fn read(_: &Rooms, out: &mut Text) -> Result {
+        out.push(FILES.as_bytes())?;
+        Ok(write!(out, "{}", command::Help)?)
+    }
+}
+
+/// The file `version`.
+pub(super) struct Version;
+
+impl File<Rooms> for Version {
+    const NAME: &'static CStr = c"version";
+
+    fn read(_: &Rooms, out: &mut Text) -> Result {
+        let rows = [
+            ("oxmm", crate::VERSION),
+            ("running_kernel", version::running_release()),
+            ("built_for_kernel", version::built_release()),
+            ("module_rustc", version::built_rustc()),
+            ("kernel_rustc", version::kernel_rustc()),
+            ("kernel_cc", version::kernel_cc()),
+        ];
+        writeln!(out, "{:<16} version", "what")?;
+        for (what, text) in rows {
+            writeln!(out, "{what:<16} {}", text.to_str().unwrap_or("?"))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One function per macro, inline or IRQ-saving lock that Rust cannot reach.
+ * No state, no policy, no allocation; rust/linux/ffi.rs declares each of them.
+ */
+
+#include <linux/cpumask.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/nodemask.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+#include <linux/topology.h>
+#include <linux/utsname.h>
+#include <linux/vmstat.h>
+#include <generated/compile.h>
+#include <generated/utsrelease.h>
+
+/* Kbuild names the prototypes' home as rust/linux/ffi.rs; C has no other user. */
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+#pragma GCC diagnostic ignored "-Wmissing-declarations"
+
+/* Sizes that rust/linux/ffi.rs asserts against its own view of the structs. */
+size_t oxmm_sizeof_zone(void)
+{
+	return sizeof(struct zone);
+}
+
+size_t oxmm_sizeof_pglist_data(void)
+{
+	return sizeof(struct pglist_data);
+}
+
+/* Nodes: include/linux/nodemask.h, include/linux/topology.h. */
+
+struct pglist_data *oxmm_node_data(int nid)
+{
+	return NODE_DATA(nid);
+}
+
+bool oxmm_node_state(int nid, int state)
+{
+	return node_state(nid, state);
+}
+
+int oxmm_node_distance(int from, int to)
+{
+	return node_distance(from, to);
+}
+
+bool oxmm_node_has_online_cpu(int nid, unsigned int cpu)
+{
+	return cpu_online(cpu) && cpumask_test_cpu(cpu, cpumask_of_node(nid));
+}
+
+/* Zones: include/linux/mmzone.h, include/linux/vmstat.h. */
+
+int oxmm_zone_node(struct zone *zone)
+{
+	return zone_to_nid(zone);
+}
+
+unsigned long oxmm_zone_managed_pages(struct zone *zone)
+{
+	return zone_managed_pages(zone);
+}
+
+unsigned long oxmm_zone_cma_pages(struct zone *zone)
+{
+	return zone_cma_pages(zone);
+}
+
+unsigned long oxmm_zone_page_state(struct zone *zone, int item)
+{
+	return zone_page_state(zone, item);
+}
+
+/* The counter and what every CPU has not folded into it yet. */
+unsigned long oxmm_zone_page_state_snapshot(struct zone *zone, int item)
+{
+	return zone_page_state_snapshot(zone, item);
+}
+
+unsigned long oxmm_zone_lock(struct zone *zone)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&zone->lock, flags);
+	return flags;
+}
+
+void oxmm_zone_unlock(struct zone *zone, unsigned long flags)
+{
+	spin_unlock_irqrestore(&zone->lock, flags);
+}
+
+/* Pages: include/linux/gfp.h, include/linux/mm.h. */
+
+struct page *oxmm_alloc_pages(int nid, gfp_t gfp, unsigned int order)
+{
+	if (nid == NUMA_NO_NODE)
+		return alloc_pages(gfp, order);
+	return __alloc_pages_node(nid, gfp, order);
+}
+
+unsigned long oxmm_page_to_pfn(const struct page *page)
+{
+	return page_to_pfn(page);
+}
+
+int oxmm_page_to_nid(const struct page *page)
+{
+	return page_to_nid(page);
+}
+
+int oxmm_page_zonenum(const struct page *page)
+{
+	return page_zonenum(page);
+}
+
+void *oxmm_page_address(const struct page *page)
+{
+	return page_address(page);
+}
+
+/* GFP flags: include/linux/gfp_types.h; their bits depend on the configuration. */
+
+/* The zone that flags ask for, or -1 for a combination gfp_zone() has no zone for. */
+int oxmm_gfp_zone(gfp_t gfp)
+{
+	if ((GFP_ZONE_BAD >> (__force int)(gfp & GFP_ZONEMASK)) & 1)
+		return -1;
+	return gfp_zone(gfp);
+}
+
+bool oxmm_gfp_known(gfp_t gfp)
+{
+	return !(gfp & ~__GFP_BITS_MASK);
+}
+
+bool oxmm_gfp_by_name(const char *name, size_t len, gfp_t *gfp)
+{
+#define OXMM_GFP(flag) { #flag, flag }
+	static const struct {
+		const char *name;
+		gfp_t gfp;
+	} table[] = {
+		OXMM_GFP(__GFP_DMA), OXMM_GFP(__GFP_HIGHMEM),
+		OXMM_GFP(__GFP_DMA32), OXMM_GFP(__GFP_MOVABLE),
+		OXMM_GFP(__GFP_RECLAIMABLE), OXMM_GFP(__GFP_WRITE),
+		OXMM_GFP(__GFP_HARDWALL), OXMM_GFP(__GFP_THISNODE),
+		OXMM_GFP(__GFP_ACCOUNT), OXMM_GFP(__GFP_HIGH),
+		OXMM_GFP(__GFP_MEMALLOC), OXMM_GFP(__GFP_NOMEMALLOC),
+		OXMM_GFP(__GFP_IO), OXMM_GFP(__GFP_FS),
+		OXMM_GFP(__GFP_DIRECT_RECLAIM), OXMM_GFP(__GFP_KSWAPD_RECLAIM),
+		OXMM_GFP(__GFP_RECLAIM), OXMM_GFP(__GFP_RETRY_MAYFAIL),
+		OXMM_GFP(__GFP_NOFAIL), OXMM_GFP(__GFP_NORETRY),
+		OXMM_GFP(__GFP_NOWARN), OXMM_GFP(__GFP_COMP),
+		OXMM_GFP(__GFP_ZERO), OXMM_GFP(__GFP_ZEROTAGS),
+		OXMM_GFP(__GFP_SKIP_ZERO), OXMM_GFP(__GFP_SKIP_KASAN),
+		OXMM_GFP(__GFP_NOLOCKDEP),
+#ifdef __GFP_NO_OBJ_EXT
+		OXMM_GFP(__GFP_NO_OBJ_EXT),
+#endif
+		OXMM_GFP(GFP_ATOMIC), OXMM_GFP(GFP_KERNEL),
+		OXMM_GFP(GFP_KERNEL_ACCOUNT), OXMM_GFP(GFP_NOWAIT),
+		OXMM_GFP(GFP_NOIO), OXMM_GFP(GFP_NOFS), OXMM_GFP(GFP_USER),
+		OXMM_GFP(GFP_DMA), OXMM_GFP(GFP_DMA32), OXMM_GFP(GFP_HIGHUSER),
+		OXMM_GFP(GFP_HIGHUSER_MOVABLE), OXMM_GFP(GFP_TRANSHUGE_LIGHT),
+		OXMM_GFP(GFP_TRANSHUGE),
+	};
+#undef OXMM_GFP
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(table); i++) {
+		if (strlen(table[i].name) == len && !memcmp(table[i].name, name, len)) {
+			*gfp = table[i].gfp;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Scheduling: a long loop over allocations gives way as mm/ does. */
+void oxmm_cond_resched(void)
+{
+	cond_resched();
+}
+
+/* Versions, on both sides: the kernel that runs and the one this was built for. */
+
+const char *oxmm_running_release(void)
+{
+	return init_utsname()->release;
+}
+
+const char *oxmm_built_release(void)
+{
+	return UTS_RELEASE;
+}
+
+const char *oxmm_built_rustc(void)
+{
+	return OXMM_RUSTC;
+}
+
+const char *oxmm_kernel_rustc(void)
+{
+	return CONFIG_RUSTC_VERSION_TEXT;
+}
+
+const char *oxmm_kernel_cc(void)
+{
+	return CONFIG_CC_VERSION_TEXT;
+}

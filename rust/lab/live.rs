@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a user holds: runs of pages by id, under a limit.
+//!
+//!   places   [ id 1 | id 2 | freed | id 4 | id 5 ]   ids rise, so an id is found by halving
+//!   held     pages of the places + pages promised to commands that are still allocating
+//!
+//! # Locking     none: `Lab::live` is the mutex around it. Runs are handed out to be freed outside.
+//! # Cost        add amortised O(1) a run; one id O(log n); tag or all O(n); 48 bytes a run.
+//! # Limits      the table's own memory does not count towards the limit.
+
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+use super::{
+    Refusal,
+    Request,
+    Run, //
+};
+use crate::algo::units::NrPages;
+
+/// What a line asked for; shared by all runs it got.
+pub struct Asked {
+    /// The request.
+    pub request: Request,
+    tag: KVec<u8>,
+}
+
+impl Asked {
+    /// Notes a request and its tag.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NoTable`] without memory.
+    pub fn new(request: Request, tag: Option<&str>) -> Result<Arc<Self>, Refusal> {
+        let mut copy = KVec::new();
+        copy.extend_from_slice(tag.unwrap_or("").as_bytes(), GFP_KERNEL)
+            .map_err(|_| Refusal::NoTable)?;
+        Arc::new(Self { request, tag: copy }, GFP_KERNEL).map_err(|_| Refusal::NoTable)
+    }
+
+    /// The tag; `None` when none was given.
+    pub fn tag(&self) -> Option<&str> {
+        let tag = core::str::from_utf8(&self.tag).ok()?;
+        (!tag.is_empty()).then_some(tag)
+    }
+}
+
+/// One place of the table.
+struct Place<P> {
+    id: u64,
+    asked: Arc<Asked>,
+    /// `None` once it is freed.
+    run: Option<P>,
+}
+
+/// How many runs are taken out of the table under one lock hold.
+pub(super) const BATCH: usize = 32;
+
+/// All runs that are held.
+///
+/// # Invariants
+///
+/// `places` is ordered by id; `freed` of them are without a run; `held` is at most `max`.
+pub struct Live<P> {
+    places: KVVec<Place<P>>,
+    freed: usize,
+    last_id: u64,
+    held: NrPages,
+    max: NrPages,
+}
+
+impl<P: Run> Live<P> {
+    /// Nothing held, and at most `max` pages ever.
+    pub fn new(max: NrPages) -> Self {
+        Self {
+            places: KVVec::new(),
+            freed: 0,
+            last_id: 0,
+            held: NrPages::ZERO,
+            max,
+        }
+    }
+
+    /// The runs by id: id, what was asked for, the run.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &Asked, &P)> {
+        self.places
+            .iter()
+            .filter_map(|place| Some((place.id, &*place.asked, place.run.as_ref()?)))
+    }
+
+    /// The newest id that was given out; 0 before the first.
+    pub fn last_id(&self) -> u64 {
+        self.last_id
+    }
+
+    /// Promises pages to a command that is about to allocate them.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::OverMax`]; nothing is promised then.
+    pub fn promise(&mut self, asked: Option<NrPages>) -> Result<NrPages, Refusal> {
+        let max = self.max;
+        let sum = asked.and_then(|asked| self.held.checked_add(asked));
+        match (asked, sum.filter(|&sum| sum <= max)) {
+            (Some(asked), Some(sum)) => {
+                // INVARIANT: at most `max`.
+                self.held = sum;
+                Ok(asked)
+            }
+            _ => Err(Refusal::OverMax {
+                asked,
+                held: self.held,
+                max,
+            }),
+        }
+    }
+
+    /// Takes back a promise that came to nothing, or notes that `pages` were freed.
+    pub fn returned(&mut self, pages: NrPages) {
+        debug_assert!(self.held >= pages);
+        self.held = self.held.checked_sub(pages).unwrap_or(NrPages::ZERO);
+    }
+
+    /// Adds runs whose pages were promised, and returns the first and the last id.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NoTable`]; `runs` is unchanged then.
+    pub fn add(&mut self, asked: &Arc<Asked>, runs: &mut KVVec<P>) -> Result<(u64, u64), Refusal> {
+        let added = self.places.reserve(runs.len(), GFP_KERNEL);
+        added.map_err(|_| Refusal::NoTable)?;
+        let first = self.last_id + 1;
+        for run in runs.drain_all() {
+            // INVARIANT: ids rise.
+            self.last_id += 1;
+            let place = Place {
+                id: self.last_id,
+                asked: asked.clone(),
+                run: Some(run),
+            };
+            // There is room, see above.
+            let pushed = self.places.push_within_capacity(place);
+            debug_assert!(pushed.is_ok());
+        }
+        Ok((first, self.last_id))
+    }
+
+    /// Takes out the run with this id; the caller frees it, then tells `returned`.
+    pub fn take_id(&mut self, id: u64) -> Option<P> {
+        let at = self
+            .places
+            .binary_search_by_key(&id, |place| place.id)
+            .ok()?;
+        let run = self.places.get_mut(at)?.run.take()?;
+        self.freed += 1;
+        self.close_gaps();
+        Some(run)
+    }
+
+    /// Takes out up to [`BATCH`] runs with ids of `from..=last` that `wanted` picks, and returns
+    /// the id to go on from, or `None` when there are no more.
+    ///
+    /// Allocates nothing, so that memory can be given back when there is none.
+    pub fn take_batch(
+        &mut self,
+        (from, last): (u64, u64),
+        wanted: impl Fn(&Asked) -> bool,
+        batch: &mut [Option<P>; BATCH],
+    ) -> Option<u64> {
+        let start = self.places.partition_point(|place| place.id < from);
+        let mut slots = batch.iter_mut();
+        let mut next = None;
+        for place in self.places.iter_mut().skip(start) {
+            if place.id > last {
+                break;
+            }
+            if place.run.is_none() || !wanted(&place.asked) {
+                continue;
+            }
+            let Some(slot) = slots.next() else {
+                next = Some(place.id);
+                break;
+            };
+            *slot = place.run.take();
+            self.freed += 1;
+        }
+        self.close_gaps();
+        next
+    }
+
+    /// Closes the gaps once half of the places are empty, which costs each freed run O(1).
+    fn close_gaps(&mut self) {
+        if self.freed * 2 >= self.places.len() {
+            self.places.retain(|place| place.run.is_some());
+            // INVARIANT: the order is kept, and every place that is left has a run.
+            self.freed = 0;
+        }
+        if self.places.is_empty() {
+            self.places = KVVec::new();
+        }
+    }
+}

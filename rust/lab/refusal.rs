@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Why a command was refused: a sentence for `result`, and the only table of errnos.
+//!
+//! # Reference   STYLE.md section 7; `include/uapi/asm-generic/errno-base.h`.
+
+use core::fmt;
+
+use kernel::prelude::*;
+
+use crate::algo::{
+    command::{
+        ErrnoClass,
+        ParseError, //
+    },
+    units::{
+        NodeId,
+        NrPages,
+        Order, //
+    },
+};
+use crate::linux::{
+    gfp,
+    not_offered, //
+};
+
+/// Why a command that was understood is not carried out.
+#[derive(Clone, Copy, Debug)]
+pub enum Refusal {
+    /// The command is in the grammar, but this manager does not offer it.
+    NotOffered(&'static str),
+    /// The flags break a rule.
+    Gfp(gfp::Refusal),
+    /// The manager has no blocks that large.
+    Order {
+        /// What was asked for.
+        asked: Order,
+        /// The largest there is.
+        max: Order,
+    },
+    /// No such node is online.
+    NoNode(NodeId),
+    /// There is no memory for the request now.
+    NoMemory {
+        /// The order that was not found.
+        order: Order,
+        /// The memoryless node that alone was asked, and who serves it otherwise.
+        alone: Option<(NodeId, Option<NodeId>)>,
+    },
+    /// No memory for the lab's own tables.
+    NoTable,
+    /// More than the lab may hold.
+    OverMax {
+        /// What was asked for.
+        asked: Option<NrPages>,
+        /// What is held, or promised to a command that is still running.
+        held: NrPages,
+        /// The most it may hold.
+        max: NrPages,
+    },
+    /// Nothing live has this id.
+    NoId(u64),
+    /// Nothing live has this tag.
+    NoTag,
+    /// A signal came in before the command was done.
+    Interrupted,
+}
+
+impl From<gfp::Refusal> for Refusal {
+    fn from(refusal: gfp::Refusal) -> Self {
+        Self::Gfp(refusal)
+    }
+}
+
+/// An errno with its name.
+#[derive(Clone, Copy)]
+pub(super) struct Errno {
+    /// The error.
+    pub(super) error: Error,
+    /// How `errno(3)` spells it.
+    pub(super) name: &'static str,
+}
+
+macro_rules! errno {
+    ($name:ident) => {
+        Errno {
+            error: $name,
+            name: stringify!($name),
+        }
+    };
+}
+
+impl From<&Refusal> for Errno {
+    fn from(refusal: &Refusal) -> Self {
+        match refusal {
+            // What the interface could do and this manager does not.
+            Refusal::NotOffered(_) => Errno {
+                error: not_offered(),
+                name: "EOPNOTSUPP",
+            },
+            // Flags that contradict each other are bad input.
+            Refusal::Gfp(_) => errno!(EINVAL),
+            // A number outside of what exists.
+            Refusal::Order { .. } => errno!(ERANGE),
+            // As move_pages(2) answers for a node that is not online.
+            Refusal::NoNode(_) => errno!(ENODEV),
+            Refusal::NoMemory { .. } | Refusal::NoTable => errno!(ENOMEM),
+            // A limit is in the way, and freeing would help.
+            Refusal::OverMax { .. } => errno!(EBUSY),
+            Refusal::NoId(_) | Refusal::NoTag => errno!(ENOENT),
+            Refusal::Interrupted => errno!(EINTR),
+        }
+    }
+}
+
+impl From<&ParseError<'_>> for Errno {
+    fn from(error: &ParseError<'_>) -> Self {
+        match error.errno_class() {
+            ErrnoClass::BadInput => errno!(EINVAL),
+            ErrnoClass::OutOfRange => errno!(ERANGE),
+            ErrnoClass::TooLong => errno!(E2BIG),
+        }
+    }
+}
+
+/// The errno of a write that is too long to be read at all.
+pub(super) const TOO_LONG: Errno = errno!(E2BIG);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::NotOffered(why) => f.write_str(why),
+            Self::Gfp(refusal) => write!(f, "{refusal}"),
+            Self::Order { asked, max } => {
+                write!(f, "order {asked} is too large; the largest is {max}")
+            }
+            Self::NoNode(node) => {
+                write!(
+                    f,
+                    "node {node} is not online; the file nodes lists those that are"
+                )
+            }
+            Self::NoMemory { order, alone } => no_memory(f, order, alone),
+            Self::NoTable => f.write_str("no memory for the table of what is held; free some"),
+            Self::OverMax { asked, held, max } => over_max(f, asked, held, max),
+            Self::NoId(id) => write!(
+                f,
+                "nothing live has id {id}; the file live lists what is held"
+            ),
+            Self::NoTag => {
+                f.write_str("nothing live has that tag; the file live lists what is held")
+            }
+            Self::Interrupted => f.write_str("a signal came in; what the line had taken is back"),
+        }
+    }
+}
+
+fn no_memory(
+    f: &mut fmt::Formatter<'_>,
+    order: Order,
+    alone: Option<(NodeId, Option<NodeId>)>,
+) -> fmt::Result {
+    let Some((node, server)) = alone else {
+        return write!(
+            f,
+            "no block of order {order} was to be had with these flags; see free_area for what is \
+             free, zones for the watermarks"
+        );
+    };
+    write!(
+        f,
+        "node {node} has no memory and __GFP_THISNODE forbids others"
+    )?;
+    match server {
+        Some(server) => write!(f, "; without it node {server} serves"),
+        None => Ok(()),
+    }
+}
+
+fn over_max(
+    f: &mut fmt::Formatter<'_>,
+    asked: Option<NrPages>,
+    held: NrPages,
+    max: NrPages,
+) -> fmt::Result {
+    match asked {
+        Some(asked) => write!(f, "{asked} pages are asked for")?,
+        None => f.write_str("more pages are asked for than can be counted")?,
+    }
+    write!(
+        f,
+        ", {held} are held, {max} may be (parameter max_mb, at most half of memory); free some"
+    )
+}

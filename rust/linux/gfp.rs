@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! GFP flags: from the names a user writes to the bits this kernel gives them.
+//!
+//! # Cost        a look-up by name walks a table of some forty names.
+//! # Limits      flags that would make an allocation endless, or let it eat the last reserves, are
+//!               refused here: see [`Gfp::check`].
+//! # Reference   `include/linux/gfp_types.h`, `include/linux/gfp.h`: `gfp_zone()`,
+//!               `gfp_migratetype()`; `mm/page_alloc.c`: `__alloc_pages_slowpath()`.
+
+use core::fmt;
+
+use kernel::{
+    bindings,
+    prelude::*, //
+};
+
+use super::{
+    ffi,
+    zone, //
+};
+use crate::algo::{
+    gfp::{
+        Flag,
+        Gfp as Expression, //
+    },
+    units::{
+        Migratetype,
+        ZoneKind, //
+    },
+};
+
+/// The flags of one allocation, with this kernel's bits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Gfp(bindings::gfp_t);
+
+/// Why Linux must not see some flags.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// A name that this kernel does not define.
+    UnknownName(Flag),
+    /// Bits above the last flag.
+    UnknownBits(u32),
+    /// Zone modifiers that `gfp_zone()` has no zone for; `VM_BUG_ON` in Linux.
+    ZoneModifiers,
+    /// `__GFP_MOVABLE` with `__GFP_RECLAIMABLE`; `VM_WARN_ON` in Linux.
+    Mobility,
+    /// `__GFP_NOFAIL`: would never return while memory is short.
+    NoFail,
+    /// A migratetype that is no request's: highatomic, CMA, isolate.
+    Type(Migratetype),
+    /// `__GFP_MEMALLOC`: would take the pages that reclaim itself lives on.
+    MemAlloc,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownName(flag) => write!(f, "this kernel does not define {flag}"),
+            Self::UnknownBits(bits) => {
+                write!(
+                    f,
+                    "the bits {bits:#x} are above this kernel's last GFP flag"
+                )
+            }
+            Self::ZoneModifiers => f.write_str(
+                "these zone modifiers exclude each other; take one of __GFP_DMA, __GFP_DMA32 \
+                 and __GFP_HIGHMEM, with or without __GFP_MOVABLE where a zone exists for both",
+            ),
+            Self::Mobility => f.write_str(
+                "__GFP_MOVABLE and __GFP_RECLAIMABLE exclude each other; take one of them",
+            ),
+            Self::NoFail => f.write_str(
+                "__GFP_NOFAIL would not return while memory is short; take __GFP_RETRY_MAYFAIL",
+            ),
+            Self::Type(migratetype) => write!(
+                f,
+                "Linux takes no request for {migratetype} pages; take unmovable, movable or \
+                 reclaimable"
+            ),
+            Self::MemAlloc => f.write_str(
+                "__GFP_MEMALLOC takes the pages that reclaim itself needs; take __GFP_HIGH",
+            ),
+        }
+    }
+}
+
+impl Gfp {
+    /// What most kernel code asks with.
+    pub const KERNEL: Self = Self(bindings::GFP_KERNEL);
+    /// Only the preferred node, from its no-fallback list.
+    pub const THISNODE: Self = Self(bit(bindings::___GFP_THISNODE_BIT));
+    /// No message in the kernel log when the allocation fails.
+    pub const NOWARN: Self = Self(bit(bindings::___GFP_NOWARN_BIT));
+
+    const MEMALLOC: Self = Self(bit(bindings::___GFP_MEMALLOC_BIT));
+    const MOVABLE: Self = Self(bit(bindings::___GFP_MOVABLE_BIT));
+    const NOFAIL: Self = Self(bit(bindings::___GFP_NOFAIL_BIT));
+    const RECLAIMABLE: Self = Self(bit(bindings::___GFP_RECLAIMABLE_BIT));
+
+    /// The flags a user wrote, with this kernel's bits.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::UnknownName`]: this kernel is without a flag that others have.
+    pub fn new(expression: Expression) -> Result<Self, Refusal> {
+        let unknown = expression.flags().find(|&flag| value_of(flag).is_none());
+        if let Some(flag) = unknown {
+            return Err(Refusal::UnknownName(flag));
+        }
+        // No flag is without a value, see above.
+        Ok(Self(expression.bits(|flag| value_of(flag).unwrap_or(0))))
+    }
+
+    /// These flags for an allocation of this type.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Type`]: Linux takes no request for that type.
+    pub fn with_type(self, migratetype: Migratetype) -> Result<Self, Refusal> {
+        match migratetype {
+            Migratetype::Unmovable => Ok(self),
+            Migratetype::Movable => Ok(self | Self::MOVABLE),
+            Migratetype::Reclaimable => Ok(self | Self::RECLAIMABLE),
+            _ => Err(Refusal::Type(migratetype)),
+        }
+    }
+
+    /// Checks that Linux may see these flags.
+    ///
+    /// # Errors
+    ///
+    /// The rule they break; those that Linux would answer with a WARN or a BUG are among them.
+    pub fn check(self) -> Result<Self, Refusal> {
+        // SAFETY: Takes and returns numbers.
+        if !unsafe { ffi::oxmm_gfp_known(self.0) } {
+            return Err(Refusal::UnknownBits(self.0));
+        }
+        if self.zone().is_none() {
+            return Err(Refusal::ZoneModifiers);
+        }
+        if self.contains(Self::MOVABLE | Self::RECLAIMABLE) {
+            return Err(Refusal::Mobility);
+        }
+        if self.contains(Self::NOFAIL) {
+            return Err(Refusal::NoFail);
+        }
+        if self.contains(Self::MEMALLOC) {
+            return Err(Refusal::MemAlloc);
+        }
+        Ok(self)
+    }
+
+    /// The highest zone that these flags may take pages from (`gfp_zone()`).
+    pub fn zone(self) -> Option<ZoneKind> {
+        // SAFETY: Takes and returns numbers.
+        zone::kind_of_index(unsafe { ffi::oxmm_gfp_zone(self.0) })
+    }
+
+    /// Whether all of `other`'s flags are set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The bits, as C's `gfp_t`.
+    pub const fn as_raw(self) -> bindings::gfp_t {
+        self.0
+    }
+}
+
+impl core::ops::BitOr for Gfp {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+const fn bit(number: u32) -> bindings::gfp_t {
+    1 << number
+}
+
+/// What this kernel defines `flag` as; `None` if it does not.
+fn value_of(flag: Flag) -> Option<bindings::gfp_t> {
+    let name = flag.name();
+    let mut gfp = 0;
+    // SAFETY: `name` is `len()` bytes long, and `gfp` is a local of the type that is written.
+    let known = unsafe { ffi::oxmm_gfp_by_name(name.as_ptr().cast(), name.len(), &mut gfp) };
+    known.then_some(gfp)
+}

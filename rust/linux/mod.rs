@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The glue room: Linux's memory manager behind safe types; the only home of `bindings`.
+//!
+//!   node -> zone -> free area            what is there
+//!   gfp  -> pages                        what can be asked for
+//!   debugfs                              how a user reads and asks
+//!   ffi                                  the C shims of `helpers.c`
+//!
+//! # Locking     each file says what it takes; nothing here outlives a call with a lock held.
+//! # Limits      no policy: what is allocated, and when, is for `lab` to say.
+//! # Reference   `include/linux/mmzone.h`, `include/linux/gfp.h`.
+
+pub mod debugfs;
+mod ffi;
+pub mod gfp;
+pub mod node;
+pub mod pages;
+pub mod version;
+pub mod zone;
+
+use kernel::{
+    bindings,
+    prelude::*, //
+};
+
+pub use ffi::check_layout;
+
+/// A page has `1 << PAGE_SHIFT` bytes.
+pub const PAGE_SHIFT: u32 = bindings::PAGE_SHIFT;
+
+/// The interface could do it, this manager does not; `kernel::error` lacks it.
+pub fn not_offered() -> Error {
+    // CAST: a small number.
+    Error::from_errno(-(bindings::EOPNOTSUPP as i32))
+}
+
+/// Reads a word that Linux may be storing to (`READ_ONCE()`).
+///
+/// # Safety
+///
+/// `ptr` is valid for reads and aligned; only whole words are stored to it meanwhile.
+unsafe fn read_once<T: Copy>(ptr: *const T) -> T {
+    // SAFETY: The caller's promise; a volatile read is neither torn nor repeated.
+    unsafe { ptr.read_volatile() }
+}
+
+/// Gives way to other tasks in a long loop (`cond_resched()`); process context only.
+pub fn cond_resched() {
+    // SAFETY: The callers of this room run in process context and hold no spinlock.
+    unsafe { ffi::oxmm_cond_resched() };
+}
+
+/// The value of a module parameter, which 7.2 lends and later kernels give.
+pub fn parameter<T: Copy>(value: impl core::borrow::Borrow<T>) -> T {
+    *value.borrow()
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Runs of pages from Linux's page allocator: any order, any node, freed when dropped.
+//!
+//!   Pages::alloc(order 3, GFP_KERNEL, node 1)
+//!     -> struct page of the first of 8 pages; node and zone are where it really came from
+//!
+//! `kernel::page::Page` has order 0 and no node; this has both.
+//!
+//! # Locking     none of its own; with `__GFP_DIRECT_RECLAIM` the allocation may sleep.
+//! # Cost        alloc_pages() and __free_pages(); 16 bytes a run.
+//! # Limits      pages are not mapped by `kmap`; no access to their contents yet.
+//! # Reference   `mm/page_alloc.c`: `__alloc_pages_noprof()`, `__free_pages()`.
+
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+
+use kernel::{
+    bindings,
+    prelude::*, //
+};
+
+use super::{
+    ffi,
+    gfp::Gfp,
+    node::Node,
+    zone, //
+};
+use crate::algo::units::{
+    NodeId,
+    NrPages,
+    Order,
+    Pfn,
+    ZoneKind, //
+};
+
+/// The largest order that Linux's buddy holds (`MAX_PAGE_ORDER`).
+pub const MAX_ORDER: Order = match Order::new(bindings::MAX_PAGE_ORDER) {
+    Some(order) => order,
+    None => Order::MAX,
+};
+
+/// An owned run of 2^order contiguous pages.
+///
+/// # Invariants
+///
+/// `page` is the first page of a run of `order` that `alloc_pages()` returned and that nobody else
+/// owns.
+#[must_use = "dropping the pages frees them"]
+pub struct Pages {
+    page: NonNull<bindings::page>,
+    order: Order,
+    _owned: PhantomData<bindings::page>,
+}
+
+// SAFETY: A page may be freed by another task than the one that allocated it.
+unsafe impl Send for Pages {}
+
+// SAFETY: `&Pages` only reads the place of the page, which stays as it is while it is allocated.
+unsafe impl Sync for Pages {}
+
+impl Pages {
+    /// Allocates 2^`order` pages; from `node` first when one is named, else by the task's memory
+    /// policy.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if `order` is above [`MAX_ORDER`] or `gfp` breaks a rule of [`Gfp::check`], ENOMEM.
+    pub fn alloc(order: Order, gfp: Gfp, node: Option<Node>) -> Result<Self> {
+        if order > MAX_ORDER || gfp.check().is_err() {
+            return Err(EINVAL);
+        }
+        let nid = node.map_or(bindings::NUMA_NO_NODE, |node| node.id().int());
+        // SAFETY: The order is one that Linux has, the flags are ones it takes, and a `Node` has a
+        // `pglist_data`. Process context: callers of this room may sleep.
+        let page = unsafe { ffi::oxmm_alloc_pages(nid, gfp.as_raw(), order.get()) };
+        // INVARIANT: `alloc_pages()` returned this run of this order to us alone.
+        Ok(Self {
+            page: NonNull::new(page).ok_or(ENOMEM)?,
+            order,
+            _owned: PhantomData,
+        })
+    }
+
+    /// The first page's frame number.
+    pub fn pfn(&self) -> Pfn {
+        // SAFETY: By the invariant `page` is a page, and it is ours.
+        Pfn::new(unsafe { ffi::oxmm_page_to_pfn(self.page.as_ptr()) })
+    }
+
+    /// The node that the pages are on.
+    pub fn node(&self) -> Option<NodeId> {
+        // SAFETY: By the invariant `page` is a page, and it is ours.
+        NodeId::from_int(unsafe { ffi::oxmm_page_to_nid(self.page.as_ptr()) })
+    }
+
+    /// The zone that the pages are in.
+    pub fn zone(&self) -> Option<ZoneKind> {
+        // SAFETY: By the invariant `page` is a page, and it is ours.
+        zone::kind_of_index(unsafe { ffi::oxmm_page_zonenum(self.page.as_ptr()) })
+    }
+
+    /// The order of the run.
+    pub fn order(&self) -> Order {
+        self.order
+    }
+
+    /// How many pages the run has.
+    pub fn nr_pages(&self) -> NrPages {
+        self.order.nr_pages()
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant this is the run that `alloc_pages()` gave, with its order, and
+        // nobody else frees it.
+        unsafe { bindings::__free_pages(self.page.as_ptr(), self.order.get()) };
+    }
+}

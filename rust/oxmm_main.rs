@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! oxmm: two memory managers side by side under /sys/kernel/debug/oxmm.
+//!
+//!   debugfs -> lab -> linux         the running kernel's manager, shown and used
+//!      \-------\----> algo          pure: units, grammar, formulas
+//!
+//! Set-up: check the layout of shared structs, make the labs, then the files. Tear-down runs the
+//! other way round: the files go first, so that nobody asks any more, then what the labs hold.
+
+#![deny(missing_docs)]
+
+pub mod algo;
+pub mod debugfs;
+pub mod lab;
+pub mod linux;
+
+use kernel::prelude::*;
+
+use algo::units::{
+    Bytes,
+    NrPages, //
+};
+
+module! {
+    type: Oxmm,
+    name: "oxmm",
+    authors: ["The oxmm developers"],
+    description: "Two memory managers side by side: the running kernel's and a private one",
+    license: "GPL",
+    params: {
+        max_mb: u64 {
+            default: 256,
+            description: "The most memory that commands may hold, in MiB; at most half of memory",
+        },
+    },
+}
+
+/// The version of oxmm.
+pub const VERSION: &CStr = c"0.1.0";
+
+/// The module.
+struct Oxmm {
+    _files: linux::debugfs::Tree<debugfs::Rooms>,
+}
+
+impl kernel::Module for Oxmm {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        linux::check_layout()?;
+        let rooms = KBox::pin_init(debugfs::Rooms::new(max_pages()), GFP_KERNEL)?;
+        Ok(Self {
+            _files: debugfs::create(rooms)?,
+        })
+    }
+}
+
+/// What a lab may hold: `max_mb`, and never more than half of the pages that the buddy manages,
+/// so that no command can starve the kernel.
+fn max_pages() -> NrPages {
+    let max_mb = linux::parameter(module_parameters::max_mb.value());
+    let asked = Bytes::from_mib(max_mb).whole_pages(linux::PAGE_SHIFT);
+    linux::node::managed_pages().half().min(asked)
+}
