@@ -203,3 +203,111 @@ impl<P: Run> Live<P> {
         }
     }
 }
+
+#[kunit_tests(oxmm_live)]
+mod tests {
+    use super::*;
+    use crate::algo::{
+        gfp::Gfp,
+        units::{
+            NodeId,
+            Order,
+            Pfn,
+            ZoneKind, //
+        },
+    };
+
+    /// A run without pages, known by its pfn.
+    struct Fake(usize);
+
+    impl Run for Fake {
+        fn pfn(&self) -> Pfn {
+            Pfn::new(self.0)
+        }
+
+        fn order(&self) -> Order {
+            Order::ZERO
+        }
+
+        fn node(&self) -> Option<NodeId> {
+            None
+        }
+
+        fn zone(&self) -> Option<ZoneKind> {
+            None
+        }
+    }
+
+    fn asked(tag: &str) -> Result<Arc<Asked>, Refusal> {
+        let request = Request {
+            order: Order::ZERO,
+            gfp: Gfp::default(),
+            node: None,
+            migratetype: None,
+        };
+        Asked::new(request, Some(tag))
+    }
+
+    fn fill(live: &mut Live<Fake>, tag: &str, count: usize) -> Result<(u64, u64), Refusal> {
+        let mut runs = KVVec::new();
+        for pfn in 0..count {
+            runs.push(Fake(pfn), GFP_KERNEL)
+                .map_err(|_| Refusal::NoTable)?;
+        }
+        live.add(&asked(tag)?, &mut runs)
+    }
+
+    fn take(live: &mut Live<Fake>, tag: &str) -> usize {
+        let last = live.last_id();
+        let (mut taken, mut from) = (0, Some(1));
+        while let Some(id) = from {
+            let mut batch = [const { None }; BATCH];
+            from = live.take_batch((id, last), |asked| asked.tag() == Some(tag), &mut batch);
+            taken += batch.iter().flatten().count();
+        }
+        taken
+    }
+
+    /// Ids rise and are never used again, whatever was freed before.
+    #[test]
+    fn ids_are_never_used_again() {
+        let mut live = Live::new(NrPages::new(10));
+        assert!(fill(&mut live, "a", 3).is_ok_and(|ids| ids == (1, 3)));
+        assert_eq!(take(&mut live, "a"), 3);
+        assert!(fill(&mut live, "a", 2).is_ok_and(|ids| ids == (4, 5)));
+        assert!(live.take_id(2).is_none());
+        assert!(live.take_id(4).is_some_and(|run| run.0 == 0));
+        assert!(live.take_id(4).is_none());
+    }
+
+    /// A tag takes its own, over more than one batch, and leaves the rest in order.
+    #[test]
+    fn a_tag_takes_its_own() {
+        let mut live = Live::new(NrPages::new(1000));
+        for _ in 0..3 {
+            assert!(fill(&mut live, "a", BATCH + 1).is_ok());
+            assert!(fill(&mut live, "b", 7).is_ok());
+        }
+        assert_eq!(take(&mut live, "a"), 3 * (BATCH + 1));
+        assert_eq!(take(&mut live, "a"), 0);
+        let mut last = 0;
+        for (id, asked, _) in live.iter() {
+            assert!(id > last && asked.tag() == Some("b"));
+            last = id;
+        }
+        assert_eq!(take(&mut live, "b"), 21);
+        assert_eq!(live.iter().count(), 0);
+    }
+
+    /// Promises stop at the limit, and what returns can be promised again.
+    #[test]
+    fn promises_stop_at_the_limit() {
+        let mut live = Live::<Fake>::new(NrPages::new(8));
+        assert!(live.promise(Some(NrPages::new(8))).is_ok());
+        assert!(live.promise(Some(NrPages::new(1))).is_err());
+        live.returned(NrPages::new(3));
+        assert!(live.promise(Some(NrPages::new(3))).is_ok());
+        assert!(live.promise(None).is_err());
+        assert!(live.promise(Some(NrPages::new(usize::MAX))).is_err());
+    }
+}

@@ -188,3 +188,59 @@ fn value_of(flag: Flag) -> Option<bindings::gfp_t> {
     let known = unsafe { ffi::oxmm_gfp_by_name(name.as_ptr().cast(), name.len(), &mut gfp) };
     known.then_some(gfp)
 }
+
+#[kunit_tests(oxmm_gfp)]
+mod tests {
+    use super::*;
+
+    fn named(flags: &[Flag]) -> Result<Gfp, Refusal> {
+        let expression = flags.iter().fold(Expression::default(), |sum, &flag| {
+            sum.or(Expression::from_flag(flag))
+        });
+        Gfp::new(expression)?.check()
+    }
+
+    /// Names have the bits that C gives them.
+    #[test]
+    fn names_have_the_bits_of_c() {
+        assert!(named(&[Flag::GfpKernel]) == Ok(Gfp::KERNEL));
+        assert!(named(&[Flag::Thisnode]) == Ok(Gfp::THISNODE));
+        assert!(named(&[Flag::Reclaim, Flag::Io, Flag::Fs]) == Ok(Gfp::KERNEL));
+    }
+
+    /// Zones are those of `gfp_zone()`.
+    #[test]
+    fn zones_are_those_that_flags_reach() {
+        assert_eq!(Gfp::KERNEL.zone(), Some(ZoneKind::Normal));
+        let movable = Gfp(bindings::__GFP_HIGHMEM) | Gfp::MOVABLE;
+        assert_eq!(movable.zone(), Some(ZoneKind::Movable));
+    }
+
+    /// What would hang, starve or break Linux is refused, each with its own reason.
+    #[test]
+    fn dangerous_flags_are_refused() {
+        let refusal = |flags: &[Flag]| named(flags).err();
+        assert_eq!(
+            refusal(&[Flag::GfpKernel, Flag::Nofail]),
+            Some(Refusal::NoFail)
+        );
+        assert_eq!(refusal(&[Flag::Memalloc]), Some(Refusal::MemAlloc));
+        assert_eq!(
+            refusal(&[Flag::Dma, Flag::Highmem]),
+            Some(Refusal::ZoneModifiers)
+        );
+        assert_eq!(
+            refusal(&[Flag::Movable, Flag::Reclaimable]),
+            Some(Refusal::Mobility)
+        );
+        let unknown = Gfp(1 << 31).check().err();
+        assert_eq!(unknown, Some(Refusal::UnknownBits(1 << 31)));
+    }
+
+    /// Every name of the grammar is known to 7.2; a later kernel may have dropped one.
+    #[test]
+    fn most_names_are_known() {
+        let known = Flag::ALL.iter().filter(|&&flag| value_of(flag).is_some());
+        assert!(known.count() + 3 > Flag::COUNT);
+    }
+}

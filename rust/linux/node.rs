@@ -205,3 +205,48 @@ fn in_state(id: NodeId, state: NodeState) -> bool {
 fn nr_cpu_ids() -> u32 {
     kernel::cpu::nr_cpu_ids()
 }
+
+#[kernel::prelude::kunit_tests(oxmm_node)]
+mod tests {
+    use super::*;
+
+    /// The nearest node of a node is itself.
+    #[test]
+    fn no_node_is_nearer_than_itself() {
+        for from in Node::online() {
+            for to in Node::online() {
+                assert!(from.distance(&from) <= from.distance(&to));
+            }
+        }
+    }
+
+    /// Every populated zone of every node is a step of every fallback list, exactly once.
+    #[test]
+    fn fallback_reaches_every_zone_once() {
+        let all: usize = Node::online()
+            .map(|node| node.populated_zones().count())
+            .sum();
+        for node in Node::online() {
+            assert_eq!(node.zonelist(ListKind::Fallback).count(), all);
+        }
+    }
+
+    /// The no-fallback list, where there is one, holds the node's own zones.
+    #[test]
+    fn nofallback_stays_on_the_node() {
+        for node in Node::online() {
+            for zone in node.zonelist(ListKind::NoFallback) {
+                assert_eq!(zone.node_id(), Some(node.id()));
+            }
+        }
+    }
+
+    /// A node past those that are online is not there.
+    #[test]
+    fn an_absent_node_is_none() {
+        let last = u32::try_from(NodeId::COUNT)
+            .ok()
+            .and_then(|count| NodeId::new(count - 1));
+        assert!(last.is_some_and(|last| Node::get(last).is_none()));
+    }
+}

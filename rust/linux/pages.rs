@@ -120,3 +120,44 @@ impl Drop for Pages {
         unsafe { bindings::__free_pages(self.page.as_ptr(), self.order.get()) };
     }
 }
+
+#[kunit_tests(oxmm_pages)]
+mod tests {
+    use super::*;
+
+    /// Every order up to the largest is given, aligned to its size, with node and zone.
+    #[test]
+    fn every_order_is_aligned_and_placed() {
+        for order in Order::up_to(MAX_ORDER) {
+            let Ok(pages) = Pages::alloc(order, Gfp::KERNEL, None) else {
+                // The largest orders may be gone on a machine that has run for long.
+                continue;
+            };
+            assert!(pages.pfn().is_aligned(order));
+            assert_eq!(pages.order(), order);
+            assert!(pages.node().is_some());
+            assert!(pages.zone().is_some());
+        }
+    }
+
+    /// A run from the no-fallback list of a node lies on that node, or there is none.
+    #[test]
+    fn thisnode_stays_on_the_node() {
+        for node in Node::online() {
+            let pages = Pages::alloc(Order::ZERO, Gfp::KERNEL | Gfp::THISNODE, Some(node));
+            assert_eq!(pages.is_ok(), node.has_memory());
+            if let Ok(pages) = pages {
+                assert_eq!(pages.node(), Some(node.id()));
+            }
+        }
+    }
+
+    /// What Linux would answer with a WARN is refused before.
+    #[test]
+    fn too_large_an_order_is_refused() {
+        assert_eq!(
+            Pages::alloc(Order::MAX, Gfp::KERNEL, None).err(),
+            Some(EINVAL)
+        );
+    }
+}

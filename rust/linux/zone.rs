@@ -335,3 +335,46 @@ fn list_of_type(migratetype: Migratetype) -> Option<usize> {
     };
     usize::try_from(index).ok()
 }
+
+#[kernel::prelude::kunit_tests(oxmm_zone)]
+mod tests {
+    use super::*;
+    use crate::linux::node::Node;
+
+    /// No zone manages more than it has, nor has more than it spans; its marks rise.
+    #[test]
+    fn sizes_and_marks_are_ordered() {
+        for zone in Node::online().flat_map(|node| node.populated_zones()) {
+            let Some(zone) = zone.snapshot() else {
+                continue;
+            };
+            assert!(zone.managed <= zone.present && zone.present <= zone.spanned);
+            let [min, low, high, promo] = zone.marks;
+            assert!(min <= low && low <= high && high <= promo);
+        }
+    }
+
+    /// The types of an order add up to its blocks, unless counting stopped at its bound.
+    #[test]
+    fn types_add_up_to_the_blocks() {
+        for zone in Node::online().flat_map(|node| node.populated_zones()) {
+            let area = zone.free_area();
+            for (lists, &blocks) in area.lists.iter().zip(&area.blocks) {
+                let sum: usize = lists.iter().map(|count| count.blocks).sum();
+                assert!(sum == blocks || lists.iter().any(|count| count.more));
+            }
+        }
+    }
+
+    /// The number of a kind leads back to the kind.
+    #[test]
+    fn kinds_and_numbers_match() {
+        for &kind in ZoneKind::ALL {
+            let back = index_of_kind(kind)
+                .and_then(|index| c_int::try_from(index).ok())
+                .and_then(kind_of_index);
+            assert!(back.is_none() || back == Some(kind));
+        }
+        assert_eq!(kind_of_index(-1), None);
+    }
+}

@@ -1,0 +1,145 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash
+# Fault injection on load and on each command: every allocation the kernel makes for it fails once,
+# one after the other; the answer is an error, and nothing is held.
+# shellcheck source=qemu/tests/lib.sh
+. "${0%/*}/lib.sh"
+
+NTH=/proc/self/fail-nth
+
+if [ ! -e $NTH ] || [ ! -d $DEBUG/failslab ] || [ ! -d $DEBUG/fail_page_alloc ]; then
+	plan 1
+	skip "fault injection" "this kernel has none"
+	exit 0
+fi
+
+# Every allocation may fail, those that could wait included, and without a stack in the log.
+arm() {
+	local kind
+	for kind in failslab fail_page_alloc; do
+		echo N >$DEBUG/$kind/ignore-gfp-wait
+		echo 0 >$DEBUG/$kind/verbose
+		echo -1 >$DEBUG/$kind/times
+	done
+	echo 0 >$DEBUG/fail_page_alloc/min-order
+	echo N >$DEBUG/fail_page_alloc/ignore-gfp-highmem
+}
+
+# Both are opened before a fault is set up, so that the only allocations left to fail are those of
+# the write itself; standard error is no terminal here, and not to be opened either.
+exec 3>"$LINUX/ctl" 4>$NTH 2>/tmp/fault.err
+
+# disarm: also a write, and its copy from user space may be what fails: nothing is set up then.
+disarm() { echo 0 >&4; }
+
+# The write has met all its faults when it succeeded this often in a row: the odd ones in between
+# hit something that has another way to go on.
+ENOUGH=12
+
+# each_fails LINES [HELD]...: writes LINES again and again, and lets the first, the second, ...
+# allocation or copy fail. After a failure, the runs held are one of HELD, by default none.
+each_fails() {
+	local lines=$1 nth=0 passed=0 refused=0 left
+	shift
+	while [ "$passed" -lt $ENOUGH ]; do
+		nth=$((nth + 1))
+		[ "$nth" -le 400 ] || { note "no end after 400: $lines"; return 1; }
+		echo "$nth" >&4
+		if echo "$lines" >&3; then
+			disarm
+			passed=$((passed + 1))
+		else
+			disarm
+			passed=0
+			refused=$((refused + 1))
+			left=$(held)
+			case " ${*:-0} " in
+			*" $left "*) ;;
+			*) note "fault $nth left $left: $lines"; return 1 ;;
+			esac
+		fi
+		ctl "free all"
+	done
+	note "$((nth - ENOUGH)) faults, $refused refusals: $lines"
+	[ "$refused" -gt 0 ]
+}
+
+pages_fail() {
+	each_fails "alloc pages order=0 tag=fault" && each_fails "alloc pages order=3 count=40 tag=fault" &&
+		each_fails "alloc pages order=5 count=2 tag=fault
+alloc pages order=1 tag=fault" 0 2
+}
+
+# Freeing needs no memory of its own but for the report: a fault there must not lose what is held.
+freeing_fails() {
+	local nth=0 passed=0 status
+	while [ "$passed" -lt $ENOUGH ]; do
+		nth=$((nth + 1))
+		[ "$nth" -le 100 ] || return 1
+		ctl "alloc pages count=10 tag=fault" || return 1
+		echo "$nth" >&4
+		if echo "free tag=fault" >&3; then status=0; else status=1; fi
+		disarm
+		passed=$(((passed + 1) * !status))
+		# Either all of it was freed and the write says so, or none was.
+		[ "$(held)" -eq $((status ? 10 : 0)) ] || { note "fault $nth: status $status, held $(held)"; return 1; }
+		ctl "free all" || return 1
+	done
+	note "$((nth - ENOUGH)) faults"
+}
+
+# Opening and the first byte of a read make the whole text; that is where memory is asked for. A
+# fault gives an error, and the next read is whole.
+reading_fails() {
+	local file nth failed
+	for file in "$OXMM/README" "$LINUX/nodes" "$LINUX/zones" "$LINUX/free_area" "$LINUX/zonelists" \
+		"$LINUX/live" "$LINUX/result"; do
+		failed=0
+		for nth in $(seq 60); do
+			echo "$nth" >&4
+			{ read -r _ <"$file"; } || failed=$((failed + 1))
+			disarm
+		done
+		note "$failed of 60 reads failed: $file"
+		[ "$failed" -gt 3 ] && [ "$(wc -l <"$file")" -gt 0 ] || return 1
+	done
+}
+
+# faulty NTH PROGRAM...: runs a program in the process that the fault was set up for.
+faulty() { sh -c 'echo "$1" >/proc/self/fail-nth; shift; exec "$@"' sh "$@"; }
+
+# Busybox's insmod tries another way when one fails; this one is the host's, which does not. A load
+# meets some 800 faults, its program's start included, at half a second each in the debug kernel:
+# every 13th is tried, FAULT_STEP=1 tries them all.
+loading_fails() {
+	local nth=1 step=${FAULT_STEP:-13} passed=0 failed=0
+	exec 3>&-
+	rmmod oxmm || return 1
+	while [ $((passed * step)) -lt 200 ]; do
+		nth=$((nth + step))
+		[ "$nth" -le 3000 ] || { note "no end"; return 1; }
+		if faulty $nth /usr/sbin/insmod "$MODULE"; then
+			passed=$((passed + 1))
+			[ -e "$LINUX/ctl" ] || { note "loaded without its files, fault $nth"; return 1; }
+			rmmod oxmm || return 1
+		else
+			failed=$((failed + 1))
+			passed=0
+			if [ -e "$OXMM" ] || grep -q '^oxmm ' /proc/modules; then
+				note "left behind after fault $nth"
+				return 1
+			fi
+		fi
+	done
+	note "$failed loads failed, up to fault $((nth - passed * step))"
+	insmod "$MODULE" && [ "$failed" -gt 10 ]
+}
+
+arm
+plan 5
+check "each allocation of alloc pages fails once" pages_fail
+check "each allocation of free fails once" freeing_fails
+check "each allocation of each view fails once" reading_fails
+check "each allocation of loading fails once" loading_fails
+check "nothing is held" [ "$(held)" -eq 0 ]

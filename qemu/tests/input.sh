@@ -1,0 +1,101 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash
+# Every file fed nonsense, empty, huge, binary and truncated writes, and odd reads.
+# shellcheck source=qemu/tests/lib.sh
+. "${0%/*}/lib.sh"
+
+# says ERRNO: the last write ended in that errno, with a sentence.
+says() {
+	awk -v errno="$1" 'NR > 1 { outcome = $2; words = NF - 3 }
+		END { if (outcome == errno && words >= 3) exit 0; print "# " outcome; exit 1 }' "$LINUX/result"
+}
+
+# feed FILE: writes what it reads in one write to FILE; the status is that of the write.
+feed() { dd of="$1" bs=1M count=1 iflag=fullblock 2>/dev/null; }
+
+empty_write() { feed "$LINUX/ctl" </dev/null && printf '\n\n\n' | feed "$LINUX/ctl"; }
+
+binary_write() {
+	printf '\000\001\002' | feed "$LINUX/ctl" && return 1
+	says EINVAL || return 1
+	printf 'alloc pages\000order=1' | feed "$LINUX/ctl" && return 1
+	says EINVAL || return 1
+	printf 'alloc pages \377\376' | feed "$LINUX/ctl" && return 1
+	says EINVAL || return 1
+	dd if=/dev/urandom bs=4096 count=1 2>/dev/null | feed "$LINUX/ctl" && return 1
+	return 0
+}
+
+huge_write() {
+	# 64 KiB are taken, one byte more is not.
+	dd if=/dev/zero bs=65536 count=1 2>/dev/null | tr '\000' '\n' | feed "$LINUX/ctl" || return 1
+	dd if=/dev/zero bs=65537 count=1 2>/dev/null | tr '\000' '\n' | feed "$LINUX/ctl" && return 1
+	says E2BIG || return 1
+	dd if=/dev/zero bs=1M count=1 2>/dev/null | feed "$LINUX/ctl" && return 1
+	says E2BIG
+}
+
+long_line() {
+	dd if=/dev/zero bs=600 count=1 2>/dev/null | tr '\000' a | feed "$LINUX/ctl" && return 1
+	says E2BIG
+}
+
+truncated_write() {
+	local line="alloc pages order=1 count=2 tag=t" i
+	for i in 1 3 5 8 10 11 12 17 18 24; do
+		# Some beginnings are commands of their own; all others are refused.
+		printf '%s' "$line" | cut -c "1-$i" | feed "$LINUX/ctl" || says EINVAL || return 1
+	done
+	ctl "free all"
+}
+
+nonsense() {
+	local line
+	for line in x "alloc" "alloc pages pages" "alloc pages =" "alloc pages order" "alloc pages order=" \
+		"alloc pages order=x" "alloc pages order=1 order=2" "alloc pages order=-1" \
+		"alloc pages count=0 x=" "alloc pages gfp=GFP_KERNAL" "alloc pages gfp=|" "free" \
+		"free id=x" "free id=1 all" "free all all" "alloc pages type=x" "alloc pages node=x"; do
+		refused EINVAL "$line" || return 1
+	done
+	refused ERANGE "alloc pages count=0" && refused ERANGE "free id=0" &&
+		refused ERANGE "alloc pages count=99999999999999999999"
+}
+
+near_name_is_offered() {
+	refused EINVAL "alloc pages gfp=GFP_KERNAL" && grep -q GFP_KERNEL "$LINUX/result"
+}
+
+# What may only be read cannot be written, and the other way round; root is not asked by mode
+# alone, so that the file itself must refuse.
+wrong_direction() {
+	local file
+	for file in "$OXMM/README" "$OXMM/version" "$LINUX"/*; do
+		[ "$file" = "$LINUX/ctl" ] && continue
+		echo x 2>/dev/null >"$file" && { note "$file took a write"; return 1; }
+	done
+	cat "$LINUX/ctl" >/dev/null 2>&1 && { note "ctl was read"; return 1; }
+	return 0
+}
+
+# One byte at a time gives what one read gives; so does a read in the middle.
+odd_reads() {
+	local file
+	for file in "$OXMM/README" "$OXMM/version" "$LINUX/zonelists" "$LINUX/live"; do
+		[ "$(dd if="$file" bs=7 2>/dev/null | md5sum)" = "$(md5sum <"$file")" ] || return 1
+		dd if="$file" bs=1 skip=1000000 count=1 2>/dev/null | wc -c | grep -qx 0 || return 1
+	done
+}
+
+plan 11
+check "empty writes do nothing" empty_write
+check "binary writes are refused" binary_write
+check "huge writes are refused" huge_write
+check "a long line is refused" long_line
+check "truncated writes are refused or mean what they say" truncated_write
+check "nonsense is refused" nonsense
+check "a near name is offered" near_name_is_offered
+check "files refuse the wrong direction" wrong_direction
+check "odd reads fit together" odd_reads
+check "result ends with the last write" ctl "free all"
+check "nothing is held" [ "$(held)" -eq 0 ]

@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash
+# Runs the module's KUnit suites, which wait to be asked, and passes on what they say.
+# shellcheck source=qemu/tests/lib.sh
+. "${0%/*}/lib.sh"
+
+# suite NAME: runs it; every one of its tests passed, and there was one.
+suite() {
+	local dir=$DEBUG/kunit/$1
+	[ -e "$dir/run" ] || { note "no suite $1"; return 1; }
+	echo 1 >"$dir/run"
+	sed 's/^ */# /' "$dir/results"
+	awk '/^ *not ok/ { bad = 1 } /^ *ok / && !/# SKIP/ { ok++ } END { exit bad || ok < 2 }' "$dir/results"
+}
+
+if [ ! -d "$DEBUG/kunit" ]; then
+	plan 1
+	skip "KUnit" "this kernel has none"
+	exit 0
+fi
+plan 6
+for name in oxmm_node oxmm_zone oxmm_gfp oxmm_pages oxmm_live; do
+	check "$name" suite $name
+done
+check "no suite is left out" [ "$(ls -d "$DEBUG"/kunit/oxmm_* | wc -l)" -eq 5 ]
