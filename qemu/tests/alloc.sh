@@ -15,6 +15,14 @@ flags_of_zone() {
 	esac
 }
 
+# A debug kernel keeps freed objects in KASAN's quarantine and notes each page's users, so that the
+# lab's own bookkeeping moves a few pages each time; the normal kernel must be exact.
+SLACK=0
+[ -e "$DEBUG/kmemleak" ] && SLACK=64
+
+# near A B: they differ by no more than that.
+near() { [ $(($1 - $2)) -ge -$SLACK ] && [ $(($1 - $2)) -le $SLACK ]; }
+
 # The free pages of a zone fall by what was taken and rise by what was freed. Order 5 goes past
 # the per-CPU lists; what other tasks do meanwhile is waited out by trying again.
 moves_by() {
@@ -23,22 +31,26 @@ moves_by() {
 	settle
 	count_free "$node" "$zone"
 	before=$free
-	ctl "alloc pages order=5 count=8 node=$node gfp=$gfp|__GFP_THISNODE" || return 1
+	ctl "alloc pages order=5 count=32 node=$node gfp=$gfp|__GFP_THISNODE" || return 1
 	count_free "$node" "$zone"
 	during=$free
 	ctl "free all" || return 1
 	count_free "$node" "$zone"
 	note "node $node zone $zone: before $before, during $during, after $free"
-	[ $((before - during)) -eq 256 ] && [ "$before" -eq "$free" ]
+	near $((before - during)) 1024 && near "$before" "$free"
 }
 
+# Zones that a debug kernel has filled with its own tables at boot have nothing to give.
 every_zone_moves() {
-	local node zone
+	local node zone zones=0
 	while read -r node zone; do
 		retry 20 moves_by "$node" "$zone" || return 1
+		zones=$((zones + 1))
 	done <<-END
-		$(awk 'NR > 1 { print $1, $2 }' "$LINUX/zones")
+		$(awk 'NR > 1 && $8 > $13 + 1500 { print $1, $2 }' "$LINUX/zones")
 	END
+	note "$zones zones"
+	[ "$zones" -gt 0 ]
 }
 
 # Order 0 is served from per-CPU lists; the pages in use still move by exactly what was taken, and
@@ -54,8 +66,8 @@ order_0_moves() {
 	ctl "free all"
 	count_free all all
 	note "before $before, during $during, after $free"
-	[ $((before - during)) -ge 500 ] && [ $((before - during)) -le 508 ] &&
-		[ $((before - free)) -ge -8 ] && [ $((before - free)) -le 8 ]
+	[ $((before - during)) -ge $((500 - SLACK)) ] && [ $((before - during)) -le $((508 + SLACK)) ] &&
+		[ $((before - free)) -ge $((-8 - SLACK)) ] && [ $((before - free)) -le $((8 + SLACK)) ]
 }
 
 # Every run in `live` is on the node asked for, in a zone of it, inside its span.

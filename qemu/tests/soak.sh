@@ -26,28 +26,36 @@ reader() {
 	done
 }
 
-# Counts how often the module really went while others were at it.
+# Notes how often the module really went while others were at it.
 reloader() {
 	local gone=0
 	while [ ! -e $stop ]; do
 		if rmmod oxmm 2>/dev/null; then
 			gone=$((gone + 1))
 			insmod "$MODULE" || { echo "insmod failed" >/tmp/soak.bad; return; }
+			echo "$gone" >/tmp/soak.gone
 		fi
 	done
-	echo "$gone" >/tmp/soak.gone
 }
 
-# run_all MODE PAUSE: with MODE `reload` the module goes and comes meanwhile.
+# run_all MODE PAUSE: all CPUs at work; with MODE `reload` half of them, while the module goes and
+# comes. That mode goes on until it went five times, for on a slow machine a file is open nearly
+# always.
 run_all() {
-	local cpu
-	rm -f $stop /tmp/soak.bad /tmp/soak.gone
-	for cpu in $(seq 0 $(($(nproc) - 1))); do
+	local cpu step=1 waited=0
+	rm -f $stop /tmp/soak.bad
+	echo 0 >/tmp/soak.gone
+	[ "$1" = reload ] && step=2
+	for cpu in $(seq 0 $step $(($(nproc) - 1))); do
 		taskset "$(printf '%x' $((1 << cpu)))" sh -c ". ${0%/*}/lib.sh; $(soak_functions); writer $cpu ${2:-0}" &
 		reader "${2:-0}" &
 	done
 	[ "$1" = reload ] && reloader &
-	sleep "$SECONDS_LONG"
+	while [ $waited -lt "$SECONDS_LONG" ] ||
+		{ [ "$1" = reload ] && [ "$(cat /tmp/soak.gone)" -lt 5 ] && [ $waited -lt 60 ]; }; do
+		sleep 1
+		waited=$((waited + 1))
+	done
 	touch $stop
 	wait
 	[ ! -e /tmp/soak.bad ]

@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn every_order_is_aligned_and_placed() {
         for order in Order::up_to(MAX_ORDER) {
-            let Ok(pages) = Pages::alloc(order, Gfp::KERNEL, None) else {
+            let Ok(pages) = Pages::alloc(order, Gfp::KERNEL | Gfp::NOWARN, None) else {
                 // The largest orders may be gone on a machine that has run for long.
                 continue;
             };
@@ -144,7 +144,8 @@ mod tests {
     #[test]
     fn thisnode_stays_on_the_node() {
         for node in Node::online() {
-            let pages = Pages::alloc(Order::ZERO, Gfp::KERNEL | Gfp::THISNODE, Some(node));
+            let gfp = Gfp::KERNEL | Gfp::THISNODE | Gfp::NOWARN;
+            let pages = Pages::alloc(Order::ZERO, gfp, Some(node));
             assert_eq!(pages.is_ok(), node.has_memory());
             if let Ok(pages) = pages {
                 assert_eq!(pages.node(), Some(node.id()));
