@@ -101,7 +101,7 @@ struct page *oxmm_alloc_pages(int nid, gfp_t gfp, unsigned int order)
 {
 	if (nid == NUMA_NO_NODE)
 		return alloc_pages(gfp, order);
-	return __alloc_pages_node(nid, gfp, order);
+	return alloc_pages_node(nid, gfp, order);
 }
 
 unsigned long oxmm_page_to_pfn(const struct page *page)

@@ -6,7 +6,7 @@
 //!   read  at offset 0 -> the view is printed once into `Opened::text`; later reads continue in it
 //!   write -> one call of `File::write` with the whole input, bounded by `MAX_WRITE`
 //!
-//! `kernel::debugfs` of 7.2 leaves `file_operations::owner` unset. A file that is open while its
+//! `kernel::debugfs` leaves `file_operations::owner` unset. A file that is open while its
 //! module goes away is then released through freed module memory (`full_proxy_release()` reads
 //! `real_fops->release`), and a `seq_file` view runs again from the start each time its buffer was
 //! too small, so that its parts need not fit together. Both are why this file exists; with the
@@ -41,6 +41,8 @@ use kernel::{
         UserSlice, //
     },
 };
+
+use super::compat::THIS_MODULE;
 
 /// The longest input one write may carry, in bytes; longer ones answer E2BIG.
 pub const MAX_WRITE: usize = 64 << 10;
@@ -267,7 +269,7 @@ struct Operations<S, F>(PhantomData<(S, F)>);
 
 impl<S: Send + Sync + 'static, F: File<S>> Operations<S, F> {
     const TABLE: bindings::file_operations = bindings::file_operations {
-        owner: crate::THIS_MODULE.as_ptr(),
+        owner: THIS_MODULE,
         open: Some(Self::open),
         read: Some(Self::read),
         write: Some(Self::write),

@@ -5,12 +5,13 @@
 //!   node -> zone -> free area            what is there
 //!   gfp  -> pages                        what can be asked for
 //!   debugfs                              how a user reads and asks
-//!   ffi                                  the C shims of `helpers.c`
+//!   ffi, compat                          the C shims of `helpers.c`; kernels that differ
 //!
 //! # Locking     each file says what it takes; nothing here outlives a call with a lock held.
 //! # Limits      no policy: what is allocated, and when, is for `lab` to say.
 //! # Reference   `include/linux/mmzone.h`, `include/linux/gfp.h`.
 
+mod compat;
 pub mod debugfs;
 mod ffi;
 pub mod gfp;
@@ -24,6 +25,7 @@ use kernel::{
     prelude::*, //
 };
 
+pub use compat::parameter;
 pub use ffi::check_layout;
 
 /// A page has `1 << PAGE_SHIFT` bytes.
@@ -49,9 +51,4 @@ unsafe fn read_once<T: Copy>(ptr: *const T) -> T {
 pub fn cond_resched() {
     // SAFETY: The callers of this room run in process context and hold no spinlock.
     unsafe { ffi::oxmm_cond_resched() };
-}
-
-/// The value of a module parameter, which 7.2 lends and later kernels give.
-pub fn parameter<T: Copy>(value: impl core::borrow::Borrow<T>) -> T {
-    *value.borrow()
 }
