@@ -54,7 +54,7 @@ every_zone_moves() {
 }
 
 # Order 0 is served from per-CPU lists; the pages in use still move by exactly what was taken, and
-# by those of the lab's table, which has 500 entries of 48 bytes: at most 8 pages, back or not.
+# by those of the lab's table, which has 500 entries: at most 8 pages, back or not.
 order_0_moves() {
 	local before during
 	settle

@@ -6,7 +6,7 @@
 //!   FreeArea   free blocks by migratetype and order  ZoneRef   one step of a zonelist
 //!
 //! # Locking     none: copies; whoever takes one says what it held meanwhile.
-//! # Cost        `FreeArea` is the largest, about 1 KiB; it fits a kernel stack once.
+//! # Cost        `FreeArea` is the largest, 2 KiB: one fits a kernel stack, not many.
 //! # Limits      orders up to `Order::MAX`, zones of `ZoneKind`.
 //! # Reference   `include/linux/mmzone.h`: `struct pglist_data`, `struct zone`, `struct zonelist`.
 

@@ -48,8 +48,9 @@ where
     const NAME: &'static CStr = c"result";
 
     fn read(rooms: &Rooms, out: &mut Text) -> Result {
-        rooms
-            .lab()
-            .with_result(|report| out.push(report.as_bytes()))
+        match rooms.lab().report() {
+            Some(report) => out.push(report.as_bytes()),
+            None => Ok(()),
+        }
     }
 }

@@ -24,9 +24,8 @@ use super::{
 };
 use crate::algo::units::Order;
 use crate::lab::{
-    Asked,
-    Manager,
-    Run, //
+    Held,
+    Manager, //
 };
 use crate::linux::{
     debugfs::{
@@ -51,31 +50,27 @@ where
             "{:<8} {:<6} {:>8} {:>8} {:>10} {:>5} {:>4} {:<8} {:<12} gfp",
             "id", "kind", "asked", "taken", "pfn", "order", "node", "zone", "tag"
         )?;
-        rooms.lab().with_live(|live| {
-            live.iter()
-                .try_for_each(|(id, asked, run)| line(id, asked, run, out))
-        })
+        let held = rooms.lab().held()?;
+        held.iter().try_for_each(|run| line(run, out))
     }
 }
 
-fn line(id: u64, asked: &Asked, run: &impl Run, out: &mut Text) -> Result {
+fn line(run: &Held, out: &mut Text) -> Result {
     let bytes = |order: Order| order.nr_pages().bytes(PAGE_SHIFT).unwrap_or_default();
-    write!(
-        out,
-        "{id:<8} {:<6} {:>8} {:>8} {:>10} {:>5} ",
-        "pages",
-        bytes(asked.request.order).get(),
-        bytes(run.order()).get(),
-        run.pfn(),
-        run.order(),
-    )?;
-    write!(out, "{:>4} ", OrDash(run.node()))?;
+    let request = &run.asked.request;
     Ok(writeln!(
         out,
-        "{:<8} {:<12} {}",
-        OrDash(run.zone()),
-        OrDash(asked.tag()),
-        asked.request.gfp
+        "{:<8} {:<6} {:>8} {:>8} {:>10} {:>5} {:>4} {:<8} {:<12} {}",
+        run.id,
+        "pages",
+        bytes(request.order).get(),
+        bytes(run.order).get(),
+        run.pfn,
+        run.order,
+        OrDash(run.node),
+        OrDash(run.zone),
+        OrDash(run.asked.tag()),
+        request.gfp
     )?)
 }
 

@@ -6,7 +6,7 @@
 //!   held     pages of the places + pages promised to commands that are still allocating
 //!
 //! # Locking     none: `Lab::live` is the mutex around it. Runs are handed out to be freed outside.
-//! # Cost        add amortised O(1) a run; one id O(log n); tag or all O(n); 48 bytes a run.
+//! # Cost        add amortised O(1) a run; one id O(log n); tag or all O(n); 32 bytes a run.
 //! # Limits      the table's own memory does not count towards the limit.
 
 use kernel::{
@@ -19,13 +19,35 @@ use super::{
     Request,
     Run, //
 };
-use crate::algo::units::NrPages;
+use crate::algo::units::{
+    NodeId,
+    NrPages,
+    Order,
+    Pfn,
+    ZoneKind, //
+};
 
 /// What a line asked for; shared by all runs it got.
 pub struct Asked {
     /// The request.
     pub request: Request,
     tag: KVec<u8>,
+}
+
+/// A run that was held when the copy was made.
+pub struct Held {
+    /// Its number; never used again.
+    pub id: u64,
+    /// What the line asked for that got it.
+    pub asked: Arc<Asked>,
+    /// Its first page.
+    pub pfn: Pfn,
+    /// Its order.
+    pub order: Order,
+    /// The node it is on.
+    pub node: Option<NodeId>,
+    /// The zone it is in.
+    pub zone: Option<ZoneKind>,
 }
 
 impl Asked {
@@ -64,7 +86,7 @@ pub(super) const BATCH: usize = 32;
 /// # Invariants
 ///
 /// `places` is ordered by id; `freed` of them are without a run; `held` is at most `max`.
-pub struct Live<P> {
+pub(super) struct Live<P> {
     places: KVVec<Place<P>>,
     freed: usize,
     last_id: u64,
@@ -74,7 +96,7 @@ pub struct Live<P> {
 
 impl<P: Run> Live<P> {
     /// Nothing held, and at most `max` pages ever.
-    pub fn new(max: NrPages) -> Self {
+    pub(super) fn new(max: NrPages) -> Self {
         Self {
             places: KVVec::new(),
             freed: 0,
@@ -84,15 +106,32 @@ impl<P: Run> Live<P> {
         }
     }
 
-    /// The runs by id: id, what was asked for, the run.
-    pub fn iter(&self) -> impl Iterator<Item = (u64, &Asked, &P)> {
-        self.places
-            .iter()
-            .filter_map(|place| Some((place.id, &*place.asked, place.run.as_ref()?)))
+    /// A copy of what is held, by id.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub(super) fn held(&self) -> Result<KVVec<Held>> {
+        let mut held = KVVec::with_capacity(self.places.len() - self.freed, GFP_KERNEL)?;
+        for place in self.places.iter() {
+            let Some(run) = &place.run else { continue };
+            held.push(
+                Held {
+                    id: place.id,
+                    asked: place.asked.clone(),
+                    pfn: run.pfn(),
+                    order: run.order(),
+                    node: run.node(),
+                    zone: run.zone(),
+                },
+                GFP_KERNEL,
+            )?;
+        }
+        Ok(held)
     }
 
     /// The newest id that was given out; 0 before the first.
-    pub fn last_id(&self) -> u64 {
+    pub(super) fn last_id(&self) -> u64 {
         self.last_id
     }
 
@@ -101,7 +140,7 @@ impl<P: Run> Live<P> {
     /// # Errors
     ///
     /// [`Refusal::OverMax`]; nothing is promised then.
-    pub fn promise(&mut self, asked: Option<NrPages>) -> Result<NrPages, Refusal> {
+    pub(super) fn promise(&mut self, asked: Option<NrPages>) -> Result<NrPages, Refusal> {
         let max = self.max;
         let sum = asked.and_then(|asked| self.held.checked_add(asked));
         match (asked, sum.filter(|&sum| sum <= max)) {
@@ -119,7 +158,7 @@ impl<P: Run> Live<P> {
     }
 
     /// Takes back a promise that came to nothing, or notes that `pages` were freed.
-    pub fn returned(&mut self, pages: NrPages) {
+    pub(super) fn returned(&mut self, pages: NrPages) {
         debug_assert!(self.held >= pages);
         self.held = self.held.checked_sub(pages).unwrap_or(NrPages::ZERO);
     }
@@ -129,7 +168,11 @@ impl<P: Run> Live<P> {
     /// # Errors
     ///
     /// [`Refusal::NoTable`]; `runs` is unchanged then.
-    pub fn add(&mut self, asked: &Arc<Asked>, runs: &mut KVVec<P>) -> Result<(u64, u64), Refusal> {
+    pub(super) fn add(
+        &mut self,
+        asked: &Arc<Asked>,
+        runs: &mut KVVec<P>,
+    ) -> Result<(u64, u64), Refusal> {
         let added = self.places.reserve(runs.len(), GFP_KERNEL);
         added.map_err(|_| Refusal::NoTable)?;
         let first = self.last_id + 1;
@@ -149,7 +192,7 @@ impl<P: Run> Live<P> {
     }
 
     /// Takes out the run with this id; the caller frees it, then tells `returned`.
-    pub fn take_id(&mut self, id: u64) -> Option<P> {
+    pub(super) fn take_id(&mut self, id: u64) -> Option<P> {
         let at = self
             .places
             .binary_search_by_key(&id, |place| place.id)
@@ -164,7 +207,7 @@ impl<P: Run> Live<P> {
     /// the id to go on from, or `None` when there are no more.
     ///
     /// Allocates nothing, so that memory can be given back when there is none.
-    pub fn take_batch(
+    pub(super) fn take_batch(
         &mut self,
         (from, last): (u64, u64),
         wanted: impl Fn(&Asked) -> bool,
@@ -207,15 +250,7 @@ impl<P: Run> Live<P> {
 #[kunit_tests(oxmm_live)]
 mod tests {
     use super::*;
-    use crate::algo::{
-        gfp::Gfp,
-        units::{
-            NodeId,
-            Order,
-            Pfn,
-            ZoneKind, //
-        },
-    };
+    use crate::algo::gfp::Gfp;
 
     /// A run without pages, known by its pfn.
     struct Fake(usize);
@@ -290,13 +325,12 @@ mod tests {
         }
         assert_eq!(take(&mut live, "a"), 3 * (BATCH + 1));
         assert_eq!(take(&mut live, "a"), 0);
-        let mut last = 0;
-        for (id, asked, _) in live.iter() {
-            assert!(id > last && asked.tag() == Some("b"));
-            last = id;
-        }
+        let held = live.held().unwrap_or_default();
+        assert_eq!(held.len(), 21);
+        assert!(held.iter().all(|run| run.asked.tag() == Some("b")));
+        assert!(held.iter().is_sorted_by_key(|run| run.id));
         assert_eq!(take(&mut live, "b"), 21);
-        assert_eq!(live.iter().count(), 0);
+        assert!(live.held().is_ok_and(|held| held.is_empty()));
     }
 
     /// Promises stop at the limit, and what returns can be promised again.

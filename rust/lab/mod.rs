@@ -8,7 +8,7 @@
 //!
 //! Written once against [`Manager`], which Linux's memory manager and oxmm's own both implement.
 //!
-//! # Locking     `Lab::live` and `Lab::result` are mutexes that are never held together, and never
+//! # Locking     `Lab::live` and `Lab::report` are mutexes that are never held together, and never
 //!               while pages are allocated or freed.
 //! # Limits      commands whose noun is not built yet answer EOPNOTSUPP.
 //! # Reference   DESIGN.md sections 2 and 3.
@@ -21,7 +21,10 @@ mod run;
 use kernel::{
     new_mutex,
     prelude::*,
-    sync::Mutex, //
+    sync::{
+        Arc,
+        Mutex, //
+    },
 };
 
 use crate::algo::{
@@ -40,11 +43,9 @@ use crate::algo::{
     },
 };
 use crate::linux::debugfs::Text;
+use live::Live;
 
-pub use live::{
-    Asked,
-    Live, //
-};
+pub use live::Held;
 pub use refusal::Refusal;
 
 /// A memory manager as the views and the commands see it.
@@ -128,7 +129,7 @@ pub struct Lab<M: Manager> {
     #[pin]
     live: Mutex<Live<M::Pages>>,
     #[pin]
-    result: Mutex<Text>,
+    report: Mutex<Option<Arc<Text>>>,
 }
 
 impl<M: Manager> Lab<M> {
@@ -137,18 +138,22 @@ impl<M: Manager> Lab<M> {
         pin_init!(Self {
             manager,
             live <- new_mutex!(Live::new(max), "oxmm::live"),
-            result <- new_mutex!(Text::new(), "oxmm::result"),
+            report <- new_mutex!(None, "oxmm::report"),
         })
     }
 
-    /// Lets `f` see what is held.
-    pub fn with_live<R>(&self, f: impl FnOnce(&Live<M::Pages>) -> R) -> R {
-        f(&self.live.lock())
+    /// A copy of what is held, by id.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub fn held(&self) -> Result<KVVec<Held>> {
+        self.live.lock().held()
     }
 
-    /// Lets `f` see what the last write did.
-    pub fn with_result<R>(&self, f: impl FnOnce(&Text) -> R) -> R {
-        f(&self.result.lock())
+    /// What the last write did; `None` before the first.
+    pub fn report(&self) -> Option<Arc<Text>> {
+        self.report.lock().clone()
     }
 }
 

@@ -6,7 +6,7 @@
 //!   1    ok      1-4   allocated 4 x order 3, 32 pages
 //!   2    EINVAL  -     unknown key "ordr" for alloc pages; it takes order, node, ...
 //!
-//! # Locking     `live` and `result` are taken one at a time and never over an allocation or a free
+//! # Locking     `live` and `report` are taken one at a time and never over an allocation or a free
 //!               of pages, so that two writers and a reader of `live` do not wait for each other.
 //! # Cost        a line's own work, and one row; the report of a write is bounded by its length.
 //! # Limits      a signal ends an allocation, not a free.
@@ -19,7 +19,8 @@ use core::fmt::{
 
 use kernel::{
     current,
-    prelude::*, //
+    prelude::*,
+    sync::UniqueArc, //
 };
 
 use super::{
@@ -120,24 +121,31 @@ impl<M: Manager> Lab<M> {
     ///
     /// That of the first line that failed; the lines before it stay done, and it changed nothing.
     pub fn run(&self, input: &[u8]) -> Result {
-        let mut report = Text::new();
+        let mut report = UniqueArc::new(Text::new(), GFP_KERNEL)?;
         let outcome = self.run_lines(input, &mut report);
-        // The old report is dropped after the lock.
-        let _old = core::mem::replace(&mut *self.result.lock(), report);
+        self.publish(report);
         outcome
     }
 
     /// Reports a write that was too long to be read.
     pub fn refuse(&self, length: usize) {
-        let mut report = Text::new();
         // Without memory for the report the errno alone has to do.
+        let Ok(mut report) = UniqueArc::new(Text::new(), GFP_KERNEL) else {
+            return;
+        };
         let _ = report.push(COLUMNS.as_bytes()).and_then(|()| {
             let says = format_args!(
                 "the write has {length} bytes; at most {MAX_WRITE} are taken, in whole lines"
             );
             row(&mut report, 0, TOO_LONG.name, Ids(None), says)
         });
-        let _old = core::mem::replace(&mut *self.result.lock(), report);
+        self.publish(report);
+    }
+
+    /// Makes `report` what `result` shows.
+    fn publish(&self, report: UniqueArc<Text>) {
+        // The old one is dropped after the lock.
+        let _old = self.report.lock().replace(report.into());
     }
 
     fn run_lines(&self, input: &[u8], report: &mut Text) -> Result {
