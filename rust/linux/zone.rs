@@ -182,7 +182,7 @@ impl Zone {
         }
         let orders = Order::up_to(area.max_order);
         for ((order, lists), blocks) in orders.zip(&mut area.lists).zip(&mut area.blocks) {
-            *blocks = self.lock().count(order, lists);
+            *blocks = self.lock().count(order, lists, MAX_STEPS);
             // The lock is free again: give way before the next order.
             super::cond_resched();
         }
@@ -218,9 +218,14 @@ impl LockedZone<'_> {
     ///
     /// The lists are walked side by side, one step each in turn. The zone knows the sum, so that
     /// the walk ends when a single list is left: the longest one, which nearly always holds most
-    /// of the blocks, is never walked to its end. After [`MAX_STEPS`] the lists that are left have
-    /// a count that is marked `more`.
-    fn count(&self, order: Order, counts: &mut [Count; Migratetype::COUNT]) -> usize {
+    /// of the blocks, is never walked to its end. After `max_steps` the lists that are left have a
+    /// count that is marked `more`.
+    fn count(
+        &self,
+        order: Order,
+        counts: &mut [Count; Migratetype::COUNT],
+        max_steps: usize,
+    ) -> usize {
         let zone = self.zone.zone.as_ptr();
         // SAFETY: The zone is live, `order` is at most `MAX_PAGE_ORDER`, and while the lock is
         // held nobody changes the area.
@@ -232,7 +237,7 @@ impl LockedZone<'_> {
         }
         let mut left = walks.iter().flatten().count();
         let mut steps = 0;
-        while left > 1 && steps < MAX_STEPS {
+        while left > 1 && steps < max_steps {
             for (walk, count) in walks.iter_mut().zip(counts.iter_mut()) {
                 let Some(list) = walk else { continue };
                 steps += 1;
@@ -363,6 +368,32 @@ mod tests {
                 let sum: usize = lists.iter().map(|count| count.blocks).sum();
                 assert!(sum == blocks || lists.iter().any(|count| count.more));
             }
+        }
+    }
+
+    /// Counting that stops at its bound says so for each list that is left; the sum stays exact.
+    #[test]
+    fn a_stopped_count_says_more() {
+        for zone in Node::online().flat_map(|node| node.populated_zones()) {
+            let mut counts = [Count::default(); Migratetype::COUNT];
+            let lists = Migratetype::ALL
+                .iter()
+                .filter(|&&it| list_of_type(it).is_some());
+            let locked = zone.lock();
+            let blocks = locked.count(Order::ZERO, &mut counts, 0);
+            let mut whole = [Count::default(); Migratetype::COUNT];
+            let again = locked.count(Order::ZERO, &mut whole, usize::MAX);
+            drop(locked);
+            assert_eq!(blocks, again);
+            assert_eq!(
+                counts.iter().filter(|count| count.more).count(),
+                lists.count()
+            );
+            assert!(whole.iter().all(|count| !count.more));
+            assert_eq!(
+                whole.iter().map(|count| count.blocks).sum::<usize>(),
+                blocks
+            );
         }
     }
 
