@@ -46,6 +46,24 @@ same_node_sizes() {
 	END { exit bad }' "$LINUX/nodes" "$NODES"/node[0-9]*/meminfo
 }
 
+# The span and the present pages of each node, from those of its zones.
+same_node_spans() {
+	awk '
+	FILENAME ~ /zoneinfo/ && $1 == "Node" { sub(",", "", $2); node = $2; next }
+	FILENAME ~ /zoneinfo/ && $1 == "spanned" { spanned = $2 }
+	FILENAME ~ /zoneinfo/ && $1 == "present" { here = $2; present[node] += $2 }
+	FILENAME ~ /zoneinfo/ && $1 == "start_pfn:" && here {
+		if (!(node in start) || $2 < start[node]) start[node] = $2
+		if ($2 + spanned > end[node]) end[node] = $2 + spanned
+	}
+	FILENAME ~ /zoneinfo/ || FNR == 1 { next }
+	$6 != present[$1] + 0 { print "# node " $1 " present " $6 " " present[$1]; bad = 1 }
+	$6 && ($4 != start[$1] || $5 != end[$1] - start[$1]) {
+		print "# node " $1 " span " $4 " " $5 ": " start[$1] " " end[$1]; bad = 1
+	}
+	END { exit bad }' /proc/zoneinfo "$LINUX/nodes"
+}
+
 # Sizes, marks and reserves of each zone against /proc/zoneinfo.
 same_zones() {
 	awk '
@@ -192,10 +210,11 @@ modes_are_root_only() {
 	[ -z "$odd" ] || { note "$odd"; return 1; }
 }
 
-plan 17
+plan 18
 check "nodes: online CPUs and distances are those of sysfs" same_nodes
 check "nodes: states are those of sysfs" same_states
 check "nodes: managed and free pages are those of meminfo" retry 50 same_node_sizes
+check "nodes: spans and present pages are those of their zones" same_node_spans
 check "nodes: a memoryless node names who serves it" served_by_whom
 check "zones: every figure is that of zoneinfo" retry 50 same_zones
 check "zones: the exact free count is the sum of the free blocks" retry 50 free_adds_up
