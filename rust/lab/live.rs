@@ -26,6 +26,7 @@ use crate::algo::units::{
     Pfn,
     ZoneKind, //
 };
+use crate::linux::quietly;
 
 /// What a line asked for; shared by all runs it got.
 pub struct Asked {
@@ -112,7 +113,7 @@ impl<P: Run> Live<P> {
     ///
     /// ENOMEM.
     pub(super) fn held(&self) -> Result<KVVec<Held>> {
-        let mut held = KVVec::with_capacity(self.places.len() - self.freed, GFP_KERNEL)?;
+        let mut held = KVVec::with_capacity(self.places.len() - self.freed, quietly())?;
         for place in self.places.iter() {
             let Some(run) = &place.run else { continue };
             held.push(
@@ -124,7 +125,7 @@ impl<P: Run> Live<P> {
                     node: run.node(),
                     zone: run.zone(),
                 },
-                GFP_KERNEL,
+                quietly(),
             )?;
         }
         Ok(held)
@@ -173,7 +174,7 @@ impl<P: Run> Live<P> {
         asked: &Arc<Asked>,
         runs: &mut KVVec<P>,
     ) -> Result<(u64, u64), Refusal> {
-        let added = self.places.reserve(runs.len(), GFP_KERNEL);
+        let added = self.places.reserve(runs.len(), quietly());
         added.map_err(|_| Refusal::NoTable)?;
         let first = self.last_id + 1;
         for run in runs.drain_all() {

@@ -65,6 +65,7 @@ use crate::linux::{
         Text,
         MAX_WRITE, //
     },
+    quietly, //
 };
 
 /// What every report starts with.
@@ -237,14 +238,14 @@ impl<M: Manager> Lab<M> {
         count: Count,
         runs: &mut KVVec<M::Pages>,
     ) -> Result<(), Refusal> {
-        runs.reserve(usize_from(count.get()), GFP_KERNEL)
+        runs.reserve(usize_from(count.get()), quietly())
             .map_err(|_| Refusal::NoTable)?;
         for _ in 0..count.get() {
             if current!().signal_pending() {
                 return Err(Refusal::Interrupted);
             }
             let run = self.manager.alloc(plan)?;
-            runs.push(run, GFP_KERNEL).map_err(|_| Refusal::NoTable)?;
+            runs.push(run, quietly()).map_err(|_| Refusal::NoTable)?;
             cond_resched();
         }
         Ok(())

@@ -42,7 +42,10 @@ use kernel::{
     },
 };
 
-use super::compat::THIS_MODULE;
+use super::{
+    compat::THIS_MODULE,
+    quietly, //
+};
 
 /// The longest input one write may carry, in bytes; longer ones answer E2BIG.
 pub const MAX_WRITE: usize = 64 << 10;
@@ -117,7 +120,7 @@ impl Text {
     ///
     /// ENOMEM.
     pub fn reserve(&mut self, more: usize) -> Result {
-        Ok(self.bytes.reserve(more, GFP_KERNEL)?)
+        Ok(self.bytes.reserve(more, quietly())?)
     }
 
     /// Adds bytes as they are.
@@ -126,7 +129,7 @@ impl Text {
     ///
     /// ENOMEM; the text is unchanged then.
     pub fn push(&mut self, bytes: &[u8]) -> Result {
-        self.bytes.extend_from_slice(bytes, GFP_KERNEL)?;
+        self.bytes.extend_from_slice(bytes, quietly())?;
         Ok(())
     }
 }

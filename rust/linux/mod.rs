@@ -21,6 +21,7 @@ pub mod version;
 pub mod zone;
 
 use kernel::{
+    alloc::flags::__GFP_NOWARN,
     bindings,
     prelude::*, //
 };
@@ -35,6 +36,12 @@ pub const PAGE_SHIFT: u32 = bindings::PAGE_SHIFT;
 pub fn not_offered() -> Error {
     // CAST: a small number.
     Error::from_errno(-(bindings::EOPNOTSUPP as i32))
+}
+
+/// The flags for tables and texts whose size is up to the user: a failure is an answer to the user,
+/// not a matter for the kernel log, where `kvmalloc()` would put a WARN from 2 GiB on.
+pub fn quietly() -> kernel::alloc::Flags {
+    GFP_KERNEL | __GFP_NOWARN
 }
 
 /// Reads a word that Linux may be storing to (`READ_ONCE()`).
