@@ -15,6 +15,10 @@ use super::{
     Run, //
 };
 use crate::algo::{
+    command::{
+        Command,
+        What, //
+    },
     snapshot::{
         self,
         ListKind, //
@@ -94,6 +98,30 @@ impl Manager for Linux {
                     managed: zone.managed(),
                 })
             })
+    }
+
+    fn not_offered(&self, command: &Command<'_>) -> &'static str {
+        match command {
+            Command::Alloc(alloc) if matches!(alloc.what, What::Pages { .. }) => {
+                "memcg= and kind= are not offered: Linux charges the writer's own group when gfp= \
+                 has __GFP_ACCOUNT"
+            }
+            Command::Alloc(_) => "alloc object, percpu and vmalloc are not built yet",
+            Command::Free(_) => "defer= is for objects; pages are freed at once",
+            Command::Drain => "Linux exports no way to empty its per-CPU page lists",
+            Command::Shrink { .. } | Command::CacheCreate(_) | Command::CacheDestroy { .. } => {
+                "caches are not built yet"
+            }
+            Command::MemcgCreate { .. }
+            | Command::MemcgRemove { .. }
+            | Command::MemcgSet(_)
+            | Command::MemcgReclaim { .. } => {
+                "Linux's memory cgroups are made and set in the cgroup file system"
+            }
+            Command::MachineNode(_) | Command::MachineBuild | Command::MachineReset => {
+                "the machine that Linux runs on cannot be rebuilt"
+            }
+        }
     }
 
     fn plan(&self, request: &Request) -> Result<Plan, Refusal> {

@@ -28,6 +28,7 @@ use kernel::{
 };
 
 use crate::algo::{
+    command::Command,
     gfp::Gfp,
     snapshot::{
         self,
@@ -80,6 +81,10 @@ pub trait Manager: Send + Sync + 'static {
 
     /// The zones that a request for `node` tries, in order.
     fn zonelist(&self, node: NodeId, list: ListKind) -> impl Iterator<Item = snapshot::ZoneRef>;
+
+    /// Why this manager does not offer a command of the grammar, or not with the keys it has; a
+    /// sentence for `result`.
+    fn not_offered(&self, command: &Command<'_>) -> &'static str;
 
     /// Checks a request, all of it but whether there is memory.
     ///

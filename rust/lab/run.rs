@@ -44,7 +44,6 @@ use crate::algo::{
         Alloc,
         Command,
         Count,
-        Free,
         NodeWish,
         What,
         Which, //
@@ -177,31 +176,20 @@ impl<M: Manager> Lab<M> {
 
     fn run_command(&self, command: &Command<'_>) -> Result<Done, Refusal> {
         match command {
-            Command::Alloc(alloc) => self.alloc(alloc),
-            Command::Free(free) => self.free(free),
-            Command::Drain => Err(Refusal::NotOffered(
-                "drain is not offered: Linux exports no way to empty its per-CPU page lists",
-            )),
-            Command::Shrink { .. } | Command::CacheCreate(_) | Command::CacheDestroy { .. } => {
-                Err(Refusal::NotOffered("caches are not built yet"))
-            }
-            Command::MemcgCreate { .. }
-            | Command::MemcgRemove { .. }
-            | Command::MemcgSet(_)
-            | Command::MemcgReclaim { .. } => Err(Refusal::NotOffered(
-                "memory cgroups are made and set in the cgroup file system, and in a private \
-                 manager, which is not built yet",
-            )),
-            Command::MachineNode(_) | Command::MachineBuild | Command::MachineReset => {
-                Err(Refusal::NotOffered(
-                    "Linux's machine is what it is; that of a private manager is not built yet",
-                ))
-            }
+            Command::Alloc(alloc) => match pages_request(alloc) {
+                Some(request) => self.alloc(alloc, request),
+                None => self.refuse_command(command),
+            },
+            Command::Free(free) if !free.defer => self.free(free.which),
+            _ => self.refuse_command(command),
         }
     }
 
-    fn alloc(&self, alloc: &Alloc<'_>) -> Result<Done, Refusal> {
-        let request = pages_request(alloc)?;
+    fn refuse_command(&self, command: &Command<'_>) -> Result<Done, Refusal> {
+        Err(Refusal::NotOffered(self.manager.not_offered(command)))
+    }
+
+    fn alloc(&self, alloc: &Alloc<'_>, request: Request) -> Result<Done, Refusal> {
         let count = alloc.count.unwrap_or(Count::ONE);
         let plan = self.manager.plan(&request)?;
         let asked = Asked::new(request, alloc.tag.map(|tag| tag.as_str()))?;
@@ -251,13 +239,8 @@ impl<M: Manager> Lab<M> {
         Ok(())
     }
 
-    fn free(&self, free: &Free<'_>) -> Result<Done, Refusal> {
-        if free.defer {
-            return Err(Refusal::NotOffered(
-                "defer= is for objects; pages are freed at once",
-            ));
-        }
-        match free.which {
+    fn free(&self, which: Which<'_>) -> Result<Done, Refusal> {
+        match which {
             Which::Id(id) => self.free_id(id.get()),
             Which::All => Ok(self.free_all()),
             Which::Tag(tag) => match self.free_where(|asked| asked.tag() == Some(tag.as_str())) {
@@ -311,20 +294,15 @@ impl Done {
     }
 }
 
-/// The request for pages in a command, if that is what it asks for.
-fn pages_request(alloc: &Alloc<'_>) -> Result<Request, Refusal> {
+/// The request in a command, if it asks for pages that nobody else is charged for.
+fn pages_request(alloc: &Alloc<'_>) -> Option<Request> {
     let What::Pages { order, migratetype } = alloc.what else {
-        return Err(Refusal::NotOffered(
-            "only alloc pages is built yet; objects, percpu and vmalloc are not",
-        ));
+        return None;
     };
     if alloc.memcg.is_some() || alloc.kind.is_some() {
-        return Err(Refusal::NotOffered(
-            "memcg= and kind= are not offered: Linux charges the writer's own group when gfp= \
-             has __GFP_ACCOUNT",
-        ));
+        return None;
     }
-    Ok(Request {
+    Some(Request {
         order: order.unwrap_or(Order::ZERO),
         gfp: alloc.gfp.unwrap_or(Gfp::from_flag(Flag::GfpKernel)),
         node: match alloc.node {
