@@ -30,7 +30,7 @@ lint:
 	@scripts/lint
 
 clean:
-	rm -rf build tools/target
+	rm -rf build
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
