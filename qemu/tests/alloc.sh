@@ -184,6 +184,26 @@ failed_line_holds_nothing() {
 	[ "$(held)" -eq 0 ]
 }
 
+# A signal ends a long allocation, and what it had taken is back. When it comes is up to the machine:
+# one of these pauses meets the allocation at work.
+signal_ends_it() {
+	local pause pid
+	for pause in 1000 2000 4000 8000 16000 32000 64000 128000 256000 512000; do
+		sh -c "echo alloc pages count=50000 >$LINUX/ctl; sleep 9" 2>/dev/null &
+		pid=$!
+		usleep $pause
+		kill -TERM $pid
+		wait $pid 2>/dev/null
+		if grep -q EINTR "$LINUX/result"; then
+			note "after $pause us"
+			[ "$(held)" -eq 0 ]
+			return
+		fi
+		ctl "free all"
+	done
+	return 1
+}
+
 limit_is_kept() {
 	refused EBUSY "alloc pages order=10 count=1000000" || return 1
 	refused EBUSY "alloc pages order=10 count=65" || return 1
@@ -214,7 +234,7 @@ not_built_yet() {
 	done
 }
 
-plan 18
+plan 19
 check "pages: free counts move by what is taken, on every node and zone" every_zone_moves
 check "pages: order 0 moves them too, per-CPU lists counted" retry 20 order_0_moves
 check "pages: runs lie on the node and in the zone that live says" nodes_place_right
@@ -227,6 +247,7 @@ check "free: an id frees once" ids_free_once
 check "free: gaps keep the rest" gaps_keep_the_rest
 check "ctl: stops at the first line that fails" stops_at_first_failure
 check "ctl: a line that fails half way holds nothing" failed_line_holds_nothing
+check "ctl: a signal ends an allocation, which holds nothing" signal_ends_it
 check "limit: max_mb is kept" limit_is_kept
 check "refused: flags that would hang, starve or break Linux" dangerous_flags
 check "refused: orders, nodes and types that are not there" wrong_places
