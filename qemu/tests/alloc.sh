@@ -189,7 +189,7 @@ failed_line_holds_nothing() {
 signal_ends_it() {
 	local pause pid
 	for pause in 1000 2000 4000 8000 16000 32000 64000 128000 256000 512000; do
-		sh -c "echo alloc pages count=50000 >$LINUX/ctl; sleep 9" 2>/dev/null &
+		sh -c "echo alloc pages count=30000 >$LINUX/ctl; sleep 9" 2>/dev/null &
 		pid=$!
 		usleep $pause
 		kill -TERM $pid
@@ -199,6 +199,7 @@ signal_ends_it() {
 			[ "$(held)" -eq 0 ]
 			return
 		fi
+		note "not after $pause us: $(tail -n 1 "$LINUX/result")"
 		ctl "free all"
 	done
 	return 1
