@@ -14,10 +14,9 @@
 #include <linux/topology.h>
 #include <linux/utsname.h>
 #include <linux/vmstat.h>
-#include <generated/compile.h>
 #include <generated/utsrelease.h>
 
-/* Kbuild names the prototypes' home as rust/linux/ffi.rs; C has no other user. */
+/* The prototypes are in rust/linux/ffi.rs; C has no other user. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 #pragma GCC diagnostic ignored "-Wmissing-declarations"
 
@@ -117,11 +116,6 @@ int oxmm_page_to_nid(const struct page *page)
 int oxmm_page_zonenum(const struct page *page)
 {
 	return page_zonenum(page);
-}
-
-void *oxmm_page_address(const struct page *page)
-{
-	return page_address(page);
 }
 
 /* GFP flags: include/linux/gfp_types.h; their bits depend on the configuration. */
