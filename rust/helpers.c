@@ -10,6 +10,7 @@
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
 #include <linux/sched.h>
+#include <linux/sprintf.h>
 #include <linux/string.h>
 #include <linux/topology.h>
 #include <linux/utsname.h>
@@ -180,6 +181,12 @@ bool oxmm_gfp_by_name(const char *name, size_t len, gfp_t *gfp)
 void oxmm_cond_resched(void)
 {
 	cond_resched();
+}
+
+/* Addresses as `%p` prints them: lib/vsprintf.c. */
+void oxmm_print_pointer(char *text, size_t size, uintptr_t address)
+{
+	scnprintf(text, size, "%p", (void *)address);
 }
 
 /* Versions, on both sides: the kernel that runs and the one this was built for. */

@@ -20,6 +20,7 @@ mod error;
 mod grammar;
 mod list;
 mod names;
+mod query;
 mod value;
 
 #[cfg(test)]
@@ -51,7 +52,8 @@ pub use grammar::{
     Need,
     Spec,
     Use,
-    COMMANDS, //
+    COMMANDS,
+    QUERIES, //
 };
 pub use list::{
     CacheFlag,
@@ -64,6 +66,11 @@ pub use names::{
     CacheName,
     MemcgPath,
     Tag, //
+};
+pub use query::{
+    PageQuery,
+    Query,
+    View, //
 };
 pub use value::{
     Align,
@@ -85,6 +92,13 @@ pub const MAX_LINE: usize = 512;
 pub enum Command<'a> {
     /// Allocates and holds.
     Alloc(Alloc<'a>),
+    /// Adds to a per-CPU variable, on every CPU to its own copy.
+    AddPercpu {
+        /// The allocation.
+        id: AllocId,
+        /// What is added.
+        value: u64,
+    },
     /// Frees what is held.
     Free(Free<'a>),
     /// Empties the per-CPU lists.
@@ -126,6 +140,8 @@ pub enum Command<'a> {
     MachineBuild,
     /// Goes back to the machine of load time.
     MachineReset,
+    /// What a view is asked; [`parse`] never returns it, [`parse_query`] does.
+    Query(Query),
 }
 
 /// Parses one line, without its newline; a blank line and a comment, which starts with `#`, are
@@ -156,6 +172,21 @@ pub fn parse(line: &[u8]) -> Result<Option<Command<'_>>, ParseError<'_>> {
         },
         None => ParseError::MissingNoun { verb: spec.verb },
     })
+}
+
+/// Parses one line that is written to a view, without its newline; a blank line and a comment are
+/// `None`.
+pub fn parse_query(view: View, line: &[u8]) -> Result<Option<Query>, ParseError<'_>> {
+    let mut words = text(line)?.split_ascii_whitespace().peekable();
+    let is_empty = words.peek().is_none_or(|word| word.starts_with('#'));
+    let Some(spec) = Spec::find_query(view.name()).filter(|_| !is_empty) else {
+        return Ok(None);
+    };
+    match (spec.build)(&Args::read(spec, words)?)? {
+        Command::Query(query) => Ok(Some(query)),
+        // The table of queries builds nothing else.
+        _ => Ok(None),
+    }
 }
 
 /// Checks that a line is short, and text.
@@ -201,6 +232,10 @@ impl fmt::Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Alloc(alloc) => alloc.fmt(f),
+            Self::AddPercpu { id, value } => {
+                let (of, by) = (&grammar::ID, &grammar::VALUE);
+                write!(f, "add percpu {of}{id} {by}{value}")
+            }
             Self::Free(free) => free.fmt(f),
             Self::Drain => f.write_str("drain"),
             Self::Shrink { cache } => write!(f, "shrink {}{cache}", grammar::CACHE),
@@ -220,6 +255,7 @@ impl fmt::Display for Command<'_> {
             Self::MachineNode(node) => node.fmt(f),
             Self::MachineBuild => f.write_str("machine build"),
             Self::MachineReset => f.write_str("machine reset"),
+            Self::Query(query) => query.fmt(f),
         }
     }
 }

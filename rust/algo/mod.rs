@@ -28,6 +28,7 @@ pub mod gfp;
 pub mod snapshot;
 
 pub use units::{
+    Address,
     Bytes,
     Migratetype,
     NodeId,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Units of memory management as types: pfn, pages, order, node, zone, migratetype, bytes.
+//! Units of memory management as types: pfn, pages, order, node, zone, migratetype, bytes, address.
 //!
 //!   Pfn + NrPages = Pfn        a position moved by an offset
 //!   Pfn - Pfn     = NrPages    the offset between two positions
@@ -286,6 +286,24 @@ impl fmt::Display for Bytes {
             _ => (0, ""),
         };
         write!(f, "{}{}", self.0 >> shift, suffix)
+    }
+}
+
+/// A virtual address of the kernel, as a number: nothing can be read through it.
+///
+/// It has no `Display`: a view prints it as `%p` does, through `linux::Hashed`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(usize);
+
+impl Address {
+    /// Makes an address; every number is one.
+    pub const fn new(number: usize) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number.
+    pub const fn get(self) -> usize {
+        self.0
     }
 }
 

@@ -107,6 +107,8 @@ impl Manager for Linux {
                  has __GFP_ACCOUNT"
             }
             Command::Alloc(_) => "alloc object, percpu and vmalloc are not built yet",
+            Command::AddPercpu { .. } => "per-CPU variables are not built yet",
+            Command::Query(_) => "a question is written to the view that answers it",
             Command::Free(_) => "defer= is for objects; pages are freed at once",
             Command::Drain => "Linux exports no way to empty its per-CPU page lists",
             Command::Shrink { .. } | Command::CacheCreate(_) | Command::CacheDestroy { .. } => {

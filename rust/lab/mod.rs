@@ -5,14 +5,16 @@
 //!   ctl text -> command -> Manager::plan -> Manager::alloc -> live table        (run.rs)
 //!                              |                |                  |
 //!                           refusal          refusal        live, free, rmmod  (live.rs)
+//!   text written to a view -> query -> kept until the view is read             (ask.rs)
 //!
 //! Written once against [`Manager`], which Linux's memory manager and oxmm's own both implement.
 //!
-//! # Locking     `Lab::live` and `Lab::report` are mutexes that are never held together, and never
-//!               while pages are allocated or freed.
+//! # Locking     `Lab::live`, `Lab::report` and `Lab::asked` are mutexes that are never held
+//!               together, and never while memory is allocated or freed for a user.
 //! # Limits      commands whose noun is not built yet answer EOPNOTSUPP.
 //! # Reference   DESIGN.md sections 2 and 3.
 
+mod ask;
 pub mod linux;
 mod live;
 mod refusal;
@@ -28,7 +30,11 @@ use kernel::{
 };
 
 use crate::algo::{
-    command::Command,
+    command::{
+        Command,
+        Query,
+        View, //
+    },
     gfp::Gfp,
     snapshot::{
         self,
@@ -135,6 +141,9 @@ pub struct Lab<M: Manager> {
     live: Mutex<Live<M::Pages>>,
     #[pin]
     report: Mutex<Option<Arc<Text>>>,
+    /// What each view was asked last, by `View::index`.
+    #[pin]
+    asked: Mutex<[Option<Query>; View::COUNT]>,
 }
 
 impl<M: Manager> Lab<M> {
@@ -144,6 +153,7 @@ impl<M: Manager> Lab<M> {
             manager,
             live <- new_mutex!(Live::new(max), "oxmm::live"),
             report <- new_mutex!(None, "oxmm::report"),
+            asked <- new_mutex!([None; View::COUNT], "oxmm::asked"),
         })
     }
 

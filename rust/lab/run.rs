@@ -68,10 +68,10 @@ use crate::linux::{
 };
 
 /// What every report starts with.
-const COLUMNS: &str = "line outcome      ids              says\n";
+pub(super) const COLUMNS: &str = "line outcome      ids              says\n";
 
 /// The most bytes of one row; a sentence is shorter, since what it quotes of the input is cut.
-const MAX_ROW: usize = 1024;
+pub(super) const MAX_ROW: usize = 1024;
 
 /// What a line did.
 pub(super) enum Done {
@@ -102,7 +102,7 @@ impl fmt::Display for Done {
 }
 
 /// Ids as a range, or `-`.
-struct Ids(Option<(u64, u64)>);
+pub(super) struct Ids(pub(super) Option<(u64, u64)>);
 
 impl fmt::Display for Ids {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,7 +143,7 @@ impl<M: Manager> Lab<M> {
     }
 
     /// Makes `report` what `result` shows.
-    fn publish(&self, report: UniqueArc<Text>) {
+    pub(super) fn publish(&self, report: UniqueArc<Text>) {
         // The old one is dropped after the lock.
         let _old = self.report.lock().replace(report.into());
     }
@@ -314,7 +314,13 @@ fn pages_request(alloc: &Alloc<'_>) -> Option<Request> {
 }
 
 /// Adds one row to a report.
-fn row(report: &mut Text, line: usize, outcome: &str, ids: Ids, says: impl fmt::Display) -> Result {
+pub(super) fn row(
+    report: &mut Text,
+    line: usize,
+    outcome: &str,
+    ids: Ids,
+    says: impl fmt::Display,
+) -> Result {
     // `Display` through a width needs a string of its own; ids are padded by hand instead.
     write!(report, "{line:<4} {outcome:<12} ")?;
     let start = report.as_bytes().len();

@@ -53,6 +53,7 @@ extern "C" {
     ) -> bool;
 
     pub(super) fn oxmm_cond_resched();
+    pub(super) fn oxmm_print_pointer(text: *mut c_char, size: usize, address: usize);
 
     pub(super) fn oxmm_running_release() -> *const c_char;
     pub(super) fn oxmm_built_release() -> *const c_char;

@@ -5,6 +5,7 @@
 //!   node -> zone -> free area            what is there
 //!   gfp  -> pages                        what can be asked for
 //!   debugfs                              how a user reads and asks
+//!   hashed                               addresses as the kernel prints them
 //!   ffi, compat                          the C shims of `helpers.c`; kernels that differ
 //!
 //! # Locking     each file says what it takes; nothing here outlives a call with a lock held.
@@ -15,6 +16,7 @@ mod compat;
 pub mod debugfs;
 mod ffi;
 pub mod gfp;
+mod hashed;
 pub mod node;
 pub mod pages;
 pub mod version;
@@ -28,6 +30,7 @@ use kernel::{
 
 pub use compat::parameter;
 pub use ffi::check_layout;
+pub use hashed::Hashed;
 
 /// A page has `1 << PAGE_SHIFT` bytes.
 pub const PAGE_SHIFT: u32 = bindings::PAGE_SHIFT;

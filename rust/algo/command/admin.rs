@@ -3,7 +3,7 @@
 //! The commands that change a manager and not what is held: caches, memory cgroups, the machine,
 //! typed.
 //!
-//!   cache create name=foo size=1500 align=64 flags=hwalign,redzone
+//!   cache create name=foo size=1500 align=64 flags=hwalign,redzone ctor=1
 //!   cache destroy name=foo          shrink cache=foo          drain
 //!   memcg create path=/a            memcg remove path=/a
 //!   memcg set path=/a memory.max=10M          memcg reclaim path=/a bytes=1M
@@ -56,6 +56,8 @@ pub struct CacheCreate<'a> {
     pub align: Option<Align>,
     /// Its properties; without the key none.
     pub flags: Option<CacheFlags>,
+    /// Whether a constructor fills each object of a new slab.
+    pub ctor: bool,
 }
 
 /// `memcg set`: what to set in which group.
@@ -118,6 +120,7 @@ pub(super) fn cache_create<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseErro
         size: args.need(&grammar::SIZE)?,
         align: args.get(&grammar::ALIGN)?,
         flags: args.get(&grammar::FLAGS)?,
+        ctor: args.get(&grammar::CTOR)?.unwrap_or(false),
     }))
 }
 
@@ -193,7 +196,8 @@ impl fmt::Display for CacheCreate<'_> {
             grammar::SIZE
         )?;
         put(f, &grammar::ALIGN, self.align)?;
-        put(f, &grammar::FLAGS, self.flags)
+        put(f, &grammar::FLAGS, self.flags)?;
+        put(f, &grammar::CTOR, self.ctor.then_some(1))
     }
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The commands `alloc` and `free`, typed.
+//! The commands `alloc`, `add` and `free`, typed.
 //!
 //!   alloc pages   order=3 node=1 gfp=GFP_KERNEL count=4 type=movable memcg=/web kind=file tag=t1
 //!   alloc object  size=100 | cache=NAME        alloc percpu size=8        alloc vmalloc size=1M
+//!   add percpu    id=12 [value=1]
 //!   free          id=12 | tag=T | all          [defer=1]
 //!
 //! # Locking     none: plain values, names borrow from the line.
@@ -152,6 +153,13 @@ fn alloc<'a>(args: &Args<'a>, what: What<'a>) -> Result<Command<'a>, ParseError<
         kind: args.get(&grammar::KIND)?,
         tag: args.get(&grammar::TAG)?,
     }))
+}
+
+pub(super) fn add_percpu<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    Ok(Command::AddPercpu {
+        id: args.need(&grammar::ID)?,
+        value: args.get(&grammar::VALUE)?.unwrap_or(1),
+    })
 }
 
 pub(super) fn free<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {

@@ -4,6 +4,7 @@
 //! prints.
 //!
 //!   COMMANDS   verb, noun, keys (required, one of, optional), meaning, builder of the command
+//!   QUERIES    the same for what is written to a view; the verb is the view's name
 //!   Key        name and meaning of one `key=value`
 //!
 //! # Locking     none: constants.
@@ -19,6 +20,7 @@ use super::error::ParseError;
 use super::{
     admin,
     alloc,
+    query,
     Command, //
 };
 
@@ -36,12 +38,14 @@ const fn key(name: &'static str, meaning: &'static str) -> Key {
     Key { name, meaning }
 }
 
+pub(super) const ADDR: Key = key("addr", "a kernel address, as 0xffff888000100000");
 pub(super) const ALIGN: Key = key("align", "a power of two of bytes, as 64 or 4K");
 pub(super) const ALL: Key = key("all", "");
 pub(super) const BYTES: Key = key("bytes", "a size of 1 or more, as 4096, 64K, 10M or 1G");
 pub(super) const CACHE: Key = key("cache", CACHE_NAME);
 pub(super) const COUNT: Key = key("count", "a number from 1 to 1000000");
 pub(super) const CPUS: Key = key("cpus", "a rising list of CPUs from 0 to 8191, as 0-1,4");
+pub(super) const CTOR: Key = key("ctor", "0, or 1 for a constructor that fills new objects");
 pub(super) const DEFER: Key = key("defer", "0, or 1 for after a grace period");
 pub(super) const DISTANCE: Key = key(
     "distance",
@@ -66,6 +70,7 @@ pub(super) const NODE: Key = key("node", "a node from 0 to 1023, or any");
 pub(super) const OOM_GROUP: Key = key("memory.oom.group", "0 or 1");
 pub(super) const ORDER: Key = key("order", "a number from 0 to 18");
 pub(super) const PATH: Key = key("path", PATH_NAME);
+pub(super) const PFN: Key = key("pfn", "the number of a page frame, as 4660 or 0x1234");
 pub(super) const SHADOW: Key = key("shadow", "0, or 1 for a node without memory behind it");
 pub(super) const SIZE: Key = key("size", "a size of 1 or more, as 100, 64K, 10M or 1G");
 pub(super) const TAG: Key = key("tag", "1 to 32 printable characters without blanks");
@@ -73,6 +78,7 @@ pub(super) const TYPE: Key = key(
     "type",
     "one of unmovable, movable, reclaimable, highatomic, cma, isolate",
 );
+pub(super) const VALUE: Key = key("value", "a number, as 1");
 pub(super) const ZONES: Key = key(
     "zones",
     "a list of sizes for dma, dma32, normal, movable, device, as dma32:16M,normal:48M",
@@ -206,6 +212,13 @@ pub const COMMANDS: &[Spec] = &[
         build: alloc::vmalloc,
     },
     Spec {
+        verb: "add",
+        noun: "percpu",
+        keys: &[req(&ID), opt(&VALUE)],
+        meaning: "adds value, or 1, to the first word of every CPU's copy, each on its own CPU",
+        build: alloc::add_percpu,
+    },
+    Spec {
         verb: "free",
         noun: "",
         keys: &[one(&ID), one(&TAG), one(&ALL), opt(&DEFER)],
@@ -229,7 +242,7 @@ pub const COMMANDS: &[Spec] = &[
     Spec {
         verb: "cache",
         noun: "create",
-        keys: &[req(&NAME), req(&SIZE), opt(&ALIGN), opt(&FLAGS)],
+        keys: &[req(&NAME), req(&SIZE), opt(&ALIGN), opt(&FLAGS), opt(&CTOR)],
         meaning: "makes a cache of objects of one size",
         build: admin::cache_create,
     },
@@ -307,12 +320,49 @@ pub const COMMANDS: &[Spec] = &[
     },
 ];
 
+/// What is written to a view before it is read.
+pub const QUERIES: &[Spec] = &[
+    Spec {
+        verb: "would",
+        noun: "",
+        keys: &[opt(&ORDER), opt(&TYPE), opt(&NODE), opt(&GFP)],
+        meaning: "which zone would serve an allocation, and which rule stops the others",
+        build: query::would,
+    },
+    Spec {
+        verb: "page",
+        noun: "",
+        keys: &[one(&PFN), one(&ADDR), one(&ID)],
+        meaning: "all that is known of one page",
+        build: query::page,
+    },
+    Spec {
+        verb: "kmalloc",
+        noun: "",
+        keys: &[req(&SIZE)],
+        meaning: "which class an object of this size takes, and what a cache of its own would",
+        build: query::kmalloc,
+    },
+    Spec {
+        verb: "gfp",
+        noun: "",
+        keys: &[req(&GFP)],
+        meaning: "what flags mean",
+        build: query::gfp,
+    },
+];
+
 impl Spec {
     /// Finds the command of a verb and a noun; the noun is empty for a verb that stands alone.
     pub(super) fn find(verb: &str, noun: &str) -> Option<&'static Self> {
         COMMANDS
             .iter()
             .find(|spec| spec.verb == verb && spec.noun == noun)
+    }
+
+    /// Finds what a view takes.
+    pub(super) fn find_query(view: &str) -> Option<&'static Self> {
+        QUERIES.iter().find(|spec| spec.verb == view)
     }
 
     /// Walks the keys of one need.
@@ -380,7 +430,7 @@ impl fmt::Display for Spec {
     }
 }
 
-/// The whole grammar as text: a line for each command, then a line for each key.
+/// The whole grammar as text: a line for each command and query, then a line for each key.
 #[derive(Clone, Copy, Debug)]
 pub struct Help;
 
@@ -389,8 +439,16 @@ impl fmt::Display for Help {
         for spec in COMMANDS {
             writeln!(f, "{spec}\n    {}", spec.meaning)?;
         }
+        writeln!(
+            f,
+            "\nWritten to the view of that name, without the name, before it is read:"
+        )?;
+        for spec in QUERIES {
+            writeln!(f, "{spec}\n    {}", spec.meaning)?;
+        }
         writeln!(f)?;
-        let keys = || COMMANDS.iter().flat_map(|spec| spec.keys).map(|it| it.key);
+        let specs = || COMMANDS.iter().chain(QUERIES);
+        let keys = || specs().flat_map(|spec| spec.keys).map(|it| it.key);
         for (i, key) in keys().enumerate() {
             if !key.meaning.is_empty() && !keys().take(i).any(|earlier| earlier == key) {
                 writeln!(f, "{:16} {}", key.name, key.meaning)?;

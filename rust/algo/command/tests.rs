@@ -48,12 +48,13 @@ fn canonical_line_has_the_keys_of_the_command() {
         "alloc object cache=kmalloc-64",
         "alloc percpu size=8 align=64 gfp=GFP_KERNEL count=1 tag=p",
         "alloc vmalloc size=1M align=2M node=0 gfp=0x0 count=9 tag=v",
+        "add percpu id=3 value=18446744073709551615",
         "free id=12",
         "free tag=t1 defer=1",
         "free all",
         "drain",
         "shrink cache=foo",
-        "cache create name=foo size=1500 align=64 flags=hwalign,account,reclaim,typesafe,no_merge,redzone,poison,track,checks",
+        "cache create name=foo size=1500 align=64 flags=hwalign,account,reclaim,typesafe,no_merge,redzone,poison,track,checks ctor=1",
         "cache destroy name=foo",
         "memcg create path=/a/b",
         "memcg remove path=/a/b",
@@ -193,7 +194,7 @@ fn other_numbers_end_at_their_ranges() {
 fn unknown_words_are_answered_with_the_known() {
     is_bad(
         "aloc pages",
-        "unknown verb \"aloc\"; verbs are alloc, free, drain, shrink, cache, memcg, machine",
+        "unknown verb \"aloc\"; verbs are alloc, add, free, drain, shrink, cache, memcg, machine",
     );
     is_bad(
         "alloc",
@@ -302,7 +303,7 @@ fn unknown_names_are_answered_with_a_near_one() {
 
 #[test]
 fn long_words_are_quoted_in_part() {
-    let verbs = "verbs are alloc, free, drain, shrink, cache, memcg, machine";
+    let verbs = "verbs are alloc, add, free, drain, shrink, cache, memcg, machine";
     let word = "x".repeat(40);
     is_bad(&word, &format!("unknown verb \"{word}\"; {verbs}"));
     is_bad(
@@ -365,7 +366,7 @@ fn lines_are_text() {
     bad(b"# \xc3", "byte 0xc3 is not UTF-8; a command line is text");
     bad(
         "dr\u{e4}in\"\\".as_bytes(),
-        "unknown verb \"dr\\xc3\\xa4in\\\"\\\\\"; verbs are alloc, free, drain, shrink, cache, memcg, machine",
+        "unknown verb \"dr\\xc3\\xa4in\\\"\\\\\"; verbs are alloc, add, free, drain, shrink, cache, memcg, machine",
     );
 }
 

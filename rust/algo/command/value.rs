@@ -29,10 +29,12 @@ use crate::algo::gfp::{
 };
 use crate::algo::units::{
     named,
+    Address,
     Bytes,
     Migratetype,
     NodeId,
-    Order, //
+    Order,
+    Pfn, //
 };
 
 /// A value that was refused: the part that is wrong, and what is wrong with it.
@@ -285,6 +287,24 @@ impl<'a> Value<'a> for Count {
 impl<'a> Value<'a> for AllocId {
     fn read(text: &'a str) -> Result<Self, Refused<'a>> {
         number_as(text, Self::new)
+    }
+}
+
+impl<'a> Value<'a> for u64 {
+    fn read(text: &'a str) -> Result<Self, Refused<'a>> {
+        number(text)
+    }
+}
+
+impl<'a> Value<'a> for Pfn {
+    fn read(text: &'a str) -> Result<Self, Refused<'a>> {
+        number_as(text, |number| Some(Self::new(number)))
+    }
+}
+
+impl<'a> Value<'a> for Address {
+    fn read(text: &'a str) -> Result<Self, Refused<'a>> {
+        number_as(text, |number| Some(Self::new(number)))
     }
 }
 

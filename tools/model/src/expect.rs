@@ -5,6 +5,7 @@
 use crate::algo::command::{
     self,
     Command,
+    View,
     MAX_LINE, //
 };
 use crate::algo::fragmentation::{
@@ -32,6 +33,25 @@ pub fn write_is_answered(input: &[u8]) {
         nr_lines,
         1 + input.iter().filter(|byte| **byte == b'\n').count()
     );
+}
+
+/// Checks what each view would do with one line that is written to it.
+pub fn question_is_answered(line: &[u8]) {
+    for view in View::ALL {
+        match command::parse_query(*view, line) {
+            Ok(Some(query)) => {
+                assert_eq!(query.view(), *view);
+                let again = query.to_string();
+                let words = again.strip_prefix(view.name()).expect("the name is first");
+                match command::parse_query(*view, words.as_bytes()) {
+                    Ok(again) => assert_eq!(again, Some(query)),
+                    Err(error) => assert!(words.len() > MAX_LINE, "{error}"),
+                }
+            }
+            Ok(None) => {}
+            Err(error) => sentence_is_printable(&error.to_string()),
+        }
+    }
 }
 
 /// Checks that the canonical line of a command is the command.

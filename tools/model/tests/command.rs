@@ -33,7 +33,8 @@ fn value(key: &'static str) -> BoxedStrategy<String> {
         "node" => number(0..=1023).boxed(),
         "count" => number(1..=1_000_000).boxed(),
         "id" => number(1..=u64::MAX).boxed(),
-        "defer" | "shadow" | "memory.oom.group" => number(0..=1).boxed(),
+        "value" => number(0..=u64::MAX).boxed(),
+        "ctor" | "defer" | "shadow" | "memory.oom.group" => number(0..=1).boxed(),
         "size" | "mem" | "bytes" => "[1-9][0-9]{0,8}[KMGkmg]?".boxed(),
         "align" => (0..32_u32)
             .prop_map(|shift| (1_u64 << shift).to_string())
@@ -109,7 +110,7 @@ proptest! {
     fn canonical_line_names_the_keys_that_were_given(line in line()) {
         if let Ok(Some(command)) = parse(line.as_bytes()) {
             let canonical = command.to_string();
-            // `defer=0` and `shadow=0` are what is not said.
+            // `ctor=0`, `defer=0` and `shadow=0` are what is not said.
             let off = |word: &&str| word.ends_with("=0") || word.ends_with("=0x0");
             for word in line.split_whitespace().filter(|word| !off(word)) {
                 let (name, _) = word.split_once('=').unwrap_or((word, ""));
@@ -129,6 +130,12 @@ proptest! {
     #[test]
     fn any_bytes_are_answered(input in prop::collection::vec(any::<u8>(), 0..2000)) {
         expect::write_is_answered(&input);
+    }
+
+    #[test]
+    fn any_words_written_to_a_view_are_answered(line in line()) {
+        let words = line.splitn(3, ' ').last().unwrap_or_default();
+        expect::question_is_answered(words.as_bytes());
     }
 
     #[test]
