@@ -11,6 +11,7 @@
 #include <linux/nodemask.h>
 #include <linux/sched.h>
 #include <linux/sprintf.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/topology.h>
 #include <linux/utsname.h>
@@ -117,6 +118,32 @@ int oxmm_page_to_nid(const struct page *page)
 int oxmm_page_zonenum(const struct page *page)
 {
 	return page_zonenum(page);
+}
+
+struct page *oxmm_virt_to_page(const void *addr)
+{
+	return virt_to_page(addr);
+}
+
+/* Slab: include/linux/slab.h; macros, for allocation profiling. */
+
+void *oxmm_kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp, int nid)
+{
+	if (nid == NUMA_NO_NODE)
+		return kmem_cache_alloc(cache, gfp);
+	return kmem_cache_alloc_node(cache, gfp, nid);
+}
+
+bool oxmm_kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp, size_t nr, void **objects)
+{
+	return kmem_cache_alloc_bulk(cache, gfp, nr, objects);
+}
+
+void *oxmm_kmalloc(size_t size, gfp_t gfp, int nid)
+{
+	if (nid == NUMA_NO_NODE)
+		return kmalloc(size, gfp);
+	return kmalloc_node(size, gfp, nid);
 }
 
 /* GFP flags: include/linux/gfp_types.h; their bits depend on the configuration. */

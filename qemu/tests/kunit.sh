@@ -19,9 +19,9 @@ if [ ! -d "$DEBUG/kunit" ]; then
 	skip "KUnit" "this kernel has none"
 	exit 0
 fi
-plan 6
-for name in oxmm_node oxmm_zone oxmm_gfp oxmm_pages oxmm_live; do
+plan 8
+for name in oxmm_node oxmm_zone oxmm_gfp oxmm_pages oxmm_live oxmm_kmem_cache oxmm_kmalloc; do
 	check "$name" suite $name
 done
 set -- "$DEBUG"/kunit/oxmm_*
-check "no suite is left out" [ $# -eq 5 ]
+check "no suite is left out" [ $# -eq 7 ]

@@ -11,7 +11,8 @@ use kernel::{
         c_char,
         c_int,
         c_uint,
-        c_ulong, //
+        c_ulong,
+        c_void, //
     },
     prelude::*, //
 };
@@ -43,6 +44,20 @@ extern "C" {
     pub(super) fn oxmm_page_to_pfn(page: *const bindings::page) -> c_ulong;
     pub(super) fn oxmm_page_to_nid(page: *const bindings::page) -> c_int;
     pub(super) fn oxmm_page_zonenum(page: *const bindings::page) -> c_int;
+    pub(super) fn oxmm_virt_to_page(addr: *const c_void) -> *mut bindings::page;
+
+    pub(super) fn oxmm_kmem_cache_alloc(
+        cache: *mut bindings::kmem_cache,
+        gfp: bindings::gfp_t,
+        nid: c_int,
+    ) -> *mut c_void;
+    pub(super) fn oxmm_kmem_cache_alloc_bulk(
+        cache: *mut bindings::kmem_cache,
+        gfp: bindings::gfp_t,
+        nr: usize,
+        objects: *mut *mut c_void,
+    ) -> bool;
+    pub(super) fn oxmm_kmalloc(size: usize, gfp: bindings::gfp_t, nid: c_int) -> *mut c_void;
 
     pub(super) fn oxmm_gfp_zone(gfp: bindings::gfp_t) -> c_int;
     pub(super) fn oxmm_gfp_known(gfp: bindings::gfp_t) -> bool;

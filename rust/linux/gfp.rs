@@ -51,6 +51,9 @@ pub enum Refusal {
     Type(Migratetype),
     /// `__GFP_MEMALLOC`: would take the pages that reclaim itself lives on.
     MemAlloc,
+    /// `__GFP_HIGHMEM`, `__GFP_DMA32` or `__GFP_MOVABLE` for an object of a slab; the first two are
+    /// answered with a stack in the log by Linux (`kmalloc_fix_flags()`).
+    Slab,
 }
 
 impl fmt::Display for Refusal {
@@ -81,6 +84,10 @@ impl fmt::Display for Refusal {
             Self::MemAlloc => f.write_str(
                 "__GFP_MEMALLOC takes the pages that reclaim itself needs; take __GFP_HIGH",
             ),
+            Self::Slab => f.write_str(
+                "slabs come from no zone of __GFP_HIGHMEM, __GFP_DMA32 or __GFP_MOVABLE; leave \
+                 those away, or take __GFP_DMA",
+            ),
         }
     }
 }
@@ -93,6 +100,12 @@ impl Gfp {
     /// No message in the kernel log when the allocation fails.
     pub const NOWARN: Self = Self(bit(bindings::___GFP_NOWARN_BIT));
 
+    /// The memory is zeroed.
+    pub const ZERO: Self = Self(bit(bindings::___GFP_ZERO_BIT));
+    /// Memory that need not be in the kernel's mapping.
+    pub const HIGHMEM: Self = Self(bit(bindings::___GFP_HIGHMEM_BIT));
+
+    const DMA32: Self = Self(bit(bindings::___GFP_DMA32_BIT));
     const MEMALLOC: Self = Self(bit(bindings::___GFP_MEMALLOC_BIT));
     const MOVABLE: Self = Self(bit(bindings::___GFP_MOVABLE_BIT));
     const NOFAIL: Self = Self(bit(bindings::___GFP_NOFAIL_BIT));
@@ -149,6 +162,19 @@ impl Gfp {
             return Err(Refusal::MemAlloc);
         }
         Ok(self)
+    }
+
+    /// Checks that Linux's slab allocator may see these flags.
+    ///
+    /// # Errors
+    ///
+    /// The rule they break: those of [`Gfp::check`], and zones that slabs do not come from.
+    pub fn check_slab(self) -> Result<Self, Refusal> {
+        let others = [Self::HIGHMEM, Self::DMA32, Self::MOVABLE];
+        if others.iter().any(|&other| self.contains(other)) {
+            return Err(Refusal::Slab);
+        }
+        self.check()
     }
 
     /// The highest zone that these flags may take pages from (`gfp_zone()`).

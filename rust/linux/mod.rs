@@ -17,6 +17,8 @@ pub mod debugfs;
 mod ffi;
 pub mod gfp;
 mod hashed;
+pub mod kmalloc;
+pub mod kmem_cache;
 pub mod node;
 pub mod pages;
 pub mod version;

@@ -121,6 +121,38 @@ impl Drop for Pages {
     }
 }
 
+/// The frame that an address of the kernel's linear mapping is in.
+///
+/// # Safety
+///
+/// `addr` is in memory that the buddy gave out, and that is not given back meanwhile.
+pub(super) unsafe fn pfn_of(addr: NonNull<u8>) -> Pfn {
+    // SAFETY: The caller's promise: the address has a page.
+    Pfn::new(unsafe { ffi::oxmm_page_to_pfn(ffi::oxmm_virt_to_page(addr.as_ptr().cast())) })
+}
+
+/// The node that an address of the kernel's linear mapping is on.
+///
+/// # Safety
+///
+/// As for [`pfn_of`].
+pub(super) unsafe fn node_of(addr: NonNull<u8>) -> Option<NodeId> {
+    // SAFETY: The caller's promise: the address has a page.
+    NodeId::from_int(unsafe { ffi::oxmm_page_to_nid(ffi::oxmm_virt_to_page(addr.as_ptr().cast())) })
+}
+
+/// The zone that an address of the kernel's linear mapping is in.
+///
+/// # Safety
+///
+/// As for [`pfn_of`].
+pub(super) unsafe fn zone_of(addr: NonNull<u8>) -> Option<ZoneKind> {
+    // SAFETY: The caller's promise: the address has a page.
+    zone::kind_of_index(unsafe {
+        ffi::oxmm_page_zonenum(ffi::oxmm_virt_to_page(addr.as_ptr().cast()))
+    })
+}
+
 #[kunit_tests(oxmm_pages)]
 mod tests {
     use super::*;
