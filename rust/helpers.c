@@ -9,12 +9,15 @@
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
+#include <linux/percpu.h>
 #include <linux/sched.h>
 #include <linux/sprintf.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
 #include <linux/string.h>
 #include <linux/topology.h>
 #include <linux/utsname.h>
+#include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 #include <generated/utsrelease.h>
 
@@ -144,6 +147,55 @@ void *oxmm_kmalloc(size_t size, gfp_t gfp, int nid)
 	if (nid == NUMA_NO_NODE)
 		return kmalloc(size, gfp);
 	return kmalloc_node(size, gfp, nid);
+}
+
+/* Per-CPU memory: include/linux/percpu.h, include/linux/smp.h. */
+
+bool oxmm_cpu_possible(unsigned int cpu)
+{
+	return cpu_possible(cpu);
+}
+
+void __percpu *oxmm_alloc_percpu(size_t size, size_t align, gfp_t gfp)
+{
+	return __alloc_percpu_gfp(size, align, gfp);
+}
+
+void oxmm_free_percpu(void __percpu *cookie)
+{
+	free_percpu(cookie);
+}
+
+void *oxmm_per_cpu_ptr(void __percpu *cookie, unsigned int cpu)
+{
+	return per_cpu_ptr(cookie, cpu);
+}
+
+/* The caller stays on its CPU. */
+void *oxmm_this_cpu_ptr(void __percpu *cookie)
+{
+	return this_cpu_ptr(cookie);
+}
+
+/* The page that a copy begins in: per_cpu_ptr_to_phys() is not exported. */
+struct page *oxmm_percpu_page(const void *copy)
+{
+	if (is_vmalloc_addr(copy))
+		return vmalloc_to_page(copy);
+	return virt_to_page(copy);
+}
+
+/* Runs `call` on every online CPU with interrupts off, and waits. */
+void oxmm_on_each_cpu(smp_call_func_t call, void *info)
+{
+	on_each_cpu(call, info, true);
+}
+
+/* Areas: include/linux/vmalloc.h. */
+
+void oxmm_vfree(const void *area)
+{
+	vfree(area);
 }
 
 /* GFP flags: include/linux/gfp_types.h; their bits depend on the configuration. */

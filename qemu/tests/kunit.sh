@@ -19,9 +19,20 @@ if [ ! -d "$DEBUG/kunit" ]; then
 	skip "KUnit" "this kernel has none"
 	exit 0
 fi
-plan 8
-for name in oxmm_node oxmm_zone oxmm_gfp oxmm_pages oxmm_live oxmm_kmem_cache oxmm_kmalloc; do
-	check "$name" suite $name
+set -- \
+	oxmm_gfp \
+	oxmm_kmalloc \
+	oxmm_kmem_cache \
+	oxmm_live \
+	oxmm_node \
+	oxmm_pages \
+	oxmm_percpu \
+	oxmm_vmalloc \
+	oxmm_zone
+plan $(($# + 1))
+for name in "$@"; do
+	check "$name" suite "$name"
 done
+suites=$#
 set -- "$DEBUG"/kunit/oxmm_*
-check "no suite is left out" [ $# -eq 7 ]
+check "no suite is left out" [ $# -eq $suites ]

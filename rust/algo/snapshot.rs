@@ -4,6 +4,7 @@
 //!
 //!   Node   states, span, sizes, who serves it        Zone      span, sizes, marks, reserves
 //!   FreeArea   free blocks by migratetype and order  ZoneRef   one step of a zonelist
+//!   CpuCopy    a CPU's copy of per-CPU memory        AreaPage  a page of a vmalloc() area
 //!
 //! # Locking     none: copies; whoever takes one says what it held meanwhile.
 //! # Cost        `FreeArea` is the largest, 2 KiB: one fits a kernel stack, not many.
@@ -137,4 +138,30 @@ pub struct ZoneRef {
     pub distance: u32,
     /// Pages that the buddy manages there.
     pub managed: NrPages,
+}
+
+/// A CPU's copy of an area of per-CPU memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuCopy {
+    /// The CPU whose copy it is.
+    pub cpu: u32,
+    /// Where it is in the kernel's address space.
+    pub address: usize,
+    /// The page it begins in.
+    pub pfn: Pfn,
+    /// The node that page is on.
+    pub node: Option<NodeId>,
+}
+
+/// A page of a virtually contiguous area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AreaPage {
+    /// Its place in the area.
+    pub offset: NrPages,
+    /// Its frame.
+    pub pfn: Pfn,
+    /// The node it is on.
+    pub node: Option<NodeId>,
+    /// The zone it is in.
+    pub zone: Option<ZoneKind>,
 }

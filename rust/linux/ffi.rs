@@ -59,6 +59,17 @@ extern "C" {
     ) -> bool;
     pub(super) fn oxmm_kmalloc(size: usize, gfp: bindings::gfp_t, nid: c_int) -> *mut c_void;
 
+    pub(super) fn oxmm_cpu_possible(cpu: c_uint) -> bool;
+    pub(super) fn oxmm_alloc_percpu(size: usize, align: usize, gfp: bindings::gfp_t)
+        -> *mut c_void;
+    pub(super) fn oxmm_free_percpu(cookie: *mut c_void);
+    pub(super) fn oxmm_per_cpu_ptr(cookie: *mut c_void, cpu: c_uint) -> *mut c_void;
+    pub(super) fn oxmm_this_cpu_ptr(cookie: *mut c_void) -> *mut c_void;
+    pub(super) fn oxmm_percpu_page(copy: *const c_void) -> *mut bindings::page;
+    pub(super) fn oxmm_on_each_cpu(call: unsafe extern "C" fn(*mut c_void), info: *mut c_void);
+
+    pub(super) fn oxmm_vfree(area: *const c_void);
+
     pub(super) fn oxmm_gfp_zone(gfp: bindings::gfp_t) -> c_int;
     pub(super) fn oxmm_gfp_known(gfp: bindings::gfp_t) -> bool;
     pub(super) fn oxmm_gfp_by_name(

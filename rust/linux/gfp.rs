@@ -31,7 +31,7 @@ use crate::algo::{
 };
 
 /// The flags of one allocation, with this kernel's bits.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Gfp(bindings::gfp_t);
 
 /// Why Linux must not see some flags.
@@ -93,6 +93,8 @@ impl fmt::Display for Refusal {
 }
 
 impl Gfp {
+    /// No flag.
+    pub const NONE: Self = Self(0);
     /// What most kernel code asks with.
     pub const KERNEL: Self = Self(bindings::GFP_KERNEL);
     /// Only the preferred node, from its no-fallback list.
@@ -109,7 +111,7 @@ impl Gfp {
     const MEMALLOC: Self = Self(bit(bindings::___GFP_MEMALLOC_BIT));
     const MOVABLE: Self = Self(bit(bindings::___GFP_MOVABLE_BIT));
     const NOFAIL: Self = Self(bit(bindings::___GFP_NOFAIL_BIT));
-    const RECLAIMABLE: Self = Self(bit(bindings::___GFP_RECLAIMABLE_BIT));
+    pub(super) const RECLAIMABLE: Self = Self(bit(bindings::___GFP_RECLAIMABLE_BIT));
 
     /// The flags a user wrote, with this kernel's bits.
     ///
@@ -123,6 +125,18 @@ impl Gfp {
         }
         // No flag is without a value, see above.
         Ok(Self(expression.bits(|flag| value_of(flag).unwrap_or(0))))
+    }
+
+    /// The flags with these names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gfp::new`].
+    pub fn of(names: &[Flag]) -> Result<Self, Refusal> {
+        let expression = names.iter().fold(Expression::default(), |sum, &flag| {
+            sum.or(Expression::from_flag(flag))
+        });
+        Self::new(expression)
     }
 
     /// These flags for an allocation of this type.
@@ -188,6 +202,12 @@ impl Gfp {
         self.0 & other.0 == other.0
     }
 
+    /// These flags without `other`'s.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// The bits, as C's `gfp_t`.
     pub const fn as_raw(self) -> bindings::gfp_t {
         self.0
@@ -199,6 +219,25 @@ impl core::ops::BitOr for Gfp {
 
     fn bitor(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+}
+
+impl fmt::Display for Gfp {
+    /// Prints the name of each flag, and what has no name as a number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let single = |flag: &Flag| value_of(*flag).filter(|bits| bits.is_power_of_two());
+        let mut rest = self.0;
+        for flag in Flag::ALL {
+            let Some(bit) = single(flag).filter(|bit| rest & bit != 0) else {
+                continue;
+            };
+            rest &= !bit;
+            write!(f, "{flag}{}", if rest == 0 { "" } else { "|" })?;
+        }
+        if rest != 0 || *self == Self::NONE {
+            write!(f, "{rest:#x}")?;
+        }
+        Ok(())
     }
 }
 
@@ -220,10 +259,7 @@ mod tests {
     use super::*;
 
     fn named(flags: &[Flag]) -> Result<Gfp, Refusal> {
-        let expression = flags.iter().fold(Expression::default(), |sum, &flag| {
-            sum.or(Expression::from_flag(flag))
-        });
-        Gfp::new(expression)?.check()
+        Gfp::of(flags)?.check()
     }
 
     /// Names have the bits that C gives them.

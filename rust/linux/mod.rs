@@ -3,7 +3,7 @@
 //! The glue room: Linux's memory manager behind safe types; the only home of `bindings`.
 //!
 //!   node -> zone -> free area            what is there
-//!   gfp  -> pages                        what can be asked for
+//!   gfp  -> pages, percpu, vmalloc       what can be asked for
 //!   debugfs                              how a user reads and asks
 //!   hashed                               addresses as the kernel prints them
 //!   ffi, compat                          the C shims of `helpers.c`; kernels that differ
@@ -21,7 +21,9 @@ pub mod kmalloc;
 pub mod kmem_cache;
 pub mod node;
 pub mod pages;
+pub mod percpu;
 pub mod version;
+pub mod vmalloc;
 pub mod zone;
 
 use kernel::{
