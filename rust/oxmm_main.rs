@@ -17,10 +17,7 @@ pub mod linux;
 
 use kernel::prelude::*;
 
-use algo::units::{
-    Bytes,
-    NrPages, //
-};
+use algo::units::Bytes;
 
 module! {
     type: Oxmm,
@@ -47,7 +44,7 @@ struct Oxmm {
 impl kernel::Module for Oxmm {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         linux::check_layout()?;
-        let rooms = KBox::pin_init(debugfs::Rooms::new(max_pages()), GFP_KERNEL)?;
+        let rooms = KBox::pin_init(debugfs::Rooms::new(max_bytes()), GFP_KERNEL)?;
         Ok(Self {
             _files: debugfs::create(rooms)?,
         })
@@ -56,8 +53,8 @@ impl kernel::Module for Oxmm {
 
 /// What a lab may hold: `max_mb`, and never more than half of the pages that the buddy manages,
 /// so that no command can starve the kernel.
-fn max_pages() -> NrPages {
+fn max_bytes() -> Bytes {
     let max_mb = linux::parameter(module_parameters::max_mb.value());
-    let asked = Bytes::from_mib(max_mb).whole_pages(linux::PAGE_SHIFT);
-    linux::node::managed_pages().half().min(asked)
+    let half = linux::node::managed_pages().half().bytes(linux::PAGE_SHIFT);
+    Bytes::from_mib(max_mb).min(half.unwrap_or_default())
 }

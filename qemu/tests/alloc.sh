@@ -225,14 +225,14 @@ wrong_places() {
 		refused ERANGE "alloc pages node=1024" && refused EINVAL "alloc pages type=isolate"
 }
 
-not_built_yet() {
+not_offered() {
 	local line
-	for line in "alloc object size=100" "alloc percpu size=8" "alloc vmalloc size=1M" drain \
-		"shrink cache=x" "cache create name=x size=8" "cache destroy name=x" \
-		"memcg create path=/a" "memcg set path=/a memory.max=1M" "memcg reclaim path=/a bytes=4K" \
+	ctl "alloc pages tag=whole" || return 1
+	for line in drain "memcg create path=/a" "memcg set path=/a memory.max=1M" "memcg reclaim path=/a bytes=4K" \
 		"machine node=0 mem=64M" "alloc pages memcg=/a" "free all defer=1"; do
 		refused EOPNOTSUPP "$line" || return 1
 	done
+	ctl "free all"
 }
 
 plan 19
@@ -252,6 +252,6 @@ check "ctl: a signal ends an allocation, which holds nothing" signal_ends_it
 check "limit: max_mb is kept" limit_is_kept
 check "refused: flags that would hang, starve or break Linux" dangerous_flags
 check "refused: orders, nodes and types that are not there" wrong_places
-check "refused: what is not offered, with EOPNOTSUPP" not_built_yet
+check "refused: what is not offered, with EOPNOTSUPP" not_offered
 check "pages: Linux is told not to warn of failures" [ "$(dmesg | grep -c 'page allocation failure')" -eq 0 ]
 check "nothing is held" [ "$(held)" -eq 0 ]

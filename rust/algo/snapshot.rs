@@ -13,6 +13,7 @@
 
 use super::units::{
     named,
+    Address,
     Migratetype,
     NodeId,
     NrPages,
@@ -146,7 +147,7 @@ pub struct CpuCopy {
     /// The CPU whose copy it is.
     pub cpu: u32,
     /// Where it is in the kernel's address space.
-    pub address: usize,
+    pub address: Address,
     /// The page it begins in.
     pub pfn: Pfn,
     /// The node that page is on.

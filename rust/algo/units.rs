@@ -255,6 +255,9 @@ impl fmt::Display for NrPages {
 pub struct Bytes(usize);
 
 impl Bytes {
+    /// No byte.
+    pub const ZERO: Self = Self(0);
+
     /// Makes a size; every number is one.
     pub const fn new(number: usize) -> Self {
         Self(number)
@@ -263,6 +266,32 @@ impl Bytes {
     /// Returns the number.
     pub const fn get(self) -> usize {
         self.0
+    }
+
+    /// Returns the sum, or `None` if it has no number.
+    pub const fn checked_add(self, more: Self) -> Option<Self> {
+        match self.0.checked_add(more.0) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
+    }
+
+    /// Returns `factor` times as many, or `None` if it has no number.
+    pub const fn checked_mul(self, factor: usize) -> Option<Self> {
+        match self.0.checked_mul(factor) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
+    }
+
+    /// Returns the sum, or the largest number.
+    pub const fn saturating_add(self, more: Self) -> Self {
+        Self(self.0.saturating_add(more.0))
+    }
+
+    /// Returns the difference, or none at all.
+    pub const fn saturating_sub(self, less: Self) -> Self {
+        Self(self.0.saturating_sub(less.0))
     }
 
     /// Makes a size of MiB; more than there are numbers for is the largest number.

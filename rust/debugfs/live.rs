@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `live`: a line for each run of pages that is held: what was asked for, what it is, where it is.
+//! `live`: a line for each thing that is held: what was asked for, what it is, where it is.
 //!
-//!   id kind  tag gfp        asked taken pfn    order node zone
-//!   1  pages t1  GFP_KERNEL 4096  4096  123456 0     1    Normal
+//!   id kind   asked taken pfn    order node zone   tag cache gfp
+//!   1  pages  4096  4096  123456 0     1    Normal t1  -     GFP_KERNEL
+//!   2  object 1500  2048  123460 -     1    Normal -   -     GFP_KERNEL
 //!
-//! # Limits      asked and taken are bytes.
+//! # Limits      asked and taken are bytes; a per-CPU variable takes a copy for each possible CPU.
+//!               The pfn is that of the first page; `percpu` and `vmalloc` show them all.
 //! # Reference   lab/live.rs.
 
 use core::{
@@ -22,17 +24,13 @@ use super::{
     Rooms,
     Side, //
 };
-use crate::algo::units::Order;
 use crate::lab::{
     Held,
     Manager, //
 };
-use crate::linux::{
-    debugfs::{
-        File,
-        Text, //
-    },
-    PAGE_SHIFT, //
+use crate::linux::debugfs::{
+    File,
+    Text, //
 };
 
 /// The file.
@@ -47,30 +45,30 @@ where
     fn read(rooms: &Rooms, out: &mut Text) -> Result {
         writeln!(
             out,
-            "{:<8} {:<6} {:>8} {:>8} {:>10} {:>5} {:>4} {:<8} {:<12} gfp",
-            "id", "kind", "asked", "taken", "pfn", "order", "node", "zone", "tag"
+            "{:<8} {:<7} {:>8} {:>8} {:>10} {:>5} {:>4} {:<8} {:<12} {:<12} gfp",
+            "id", "kind", "asked", "taken", "pfn", "order", "node", "zone", "tag", "cache"
         )?;
         let held = rooms.lab().held()?;
-        held.iter().try_for_each(|run| line(run, out))
+        held.iter().try_for_each(|one| line(one, out))
     }
 }
 
-fn line(run: &Held, out: &mut Text) -> Result {
-    let bytes = |order: Order| order.nr_pages().bytes(PAGE_SHIFT).unwrap_or_default();
-    let request = &run.asked.request;
+fn line(one: &Held, out: &mut Text) -> Result {
+    let (asked, place) = (&one.asked, &one.place);
     Ok(writeln!(
         out,
-        "{:<8} {:<6} {:>8} {:>8} {:>10} {:>5} {:>4} {:<8} {:<12} {}",
-        run.id,
-        "pages",
-        bytes(request.order).get(),
-        bytes(run.order).get(),
-        run.pfn,
-        run.order,
-        OrDash(run.node),
-        OrDash(run.zone),
-        OrDash(run.asked.tag()),
-        request.gfp
+        "{:<8} {:<7} {:>8} {:>8} {:>10} {:>5} {:>4} {:<8} {:<12} {:<12} {}",
+        one.id,
+        asked.kind,
+        asked.size.get(),
+        asked.taken.get(),
+        OrDash(place.pfn),
+        OrDash(place.order),
+        OrDash(place.node),
+        OrDash(place.zone),
+        OrDash(asked.tag()),
+        OrDash(asked.cache()),
+        asked.gfp
     )?)
 }
 

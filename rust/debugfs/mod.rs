@@ -22,7 +22,7 @@ mod zones;
 
 use kernel::prelude::*;
 
-use crate::algo::units::NrPages;
+use crate::algo::units::Bytes;
 use crate::lab::{
     linux::Linux,
     Lab,
@@ -41,8 +41,8 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// Labs that hold nothing, and each never more than `max` pages.
-    pub fn new(max: NrPages) -> impl PinInit<Self> {
+    /// Labs that hold nothing, and each never more than `max`.
+    pub fn new(max: Bytes) -> impl PinInit<Self> {
         pin_init!(Self {
             linux <- Lab::new(Linux, max),
         })

@@ -6,53 +6,93 @@
 //!               what to do about it, and the kernel log stays for faults.
 //! # Reference   `rust/linux/`.
 
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    str::CString,
+    sync::Arc, //
+};
+
+mod holding;
 
 use super::{
+    Cache,
+    Kind,
     Manager,
     Refusal,
     Request,
-    Run, //
+    Wanted, //
 };
 use crate::algo::{
     command::{
-        Command,
-        What, //
+        Align,
+        CacheCreate,
+        CacheFlag,
+        CacheFlags,
+        Command, //
     },
     snapshot::{
         self,
         ListKind, //
     },
     units::{
+        Bytes,
         NodeId,
+        NrPages,
         Order,
-        Pfn,
         ZoneKind, //
     },
 };
 use crate::linux::{
     gfp::Gfp,
+    kmalloc::{
+        self,
+        Kmalloc, //
+    },
+    kmem_cache::{
+        self,
+        Config,
+        Constructor,
+        Flags, //
+    },
     node::Node,
     pages::{
         Pages,
         MAX_ORDER, //
     },
+    percpu::{
+        self,
+        Percpu, //
+    },
+    vmalloc::Area,
+    PAGE_SHIFT, //
 };
+
+pub use holding::Holding;
 
 /// The running kernel's memory manager.
 pub struct Linux;
 
 /// A request that Linux may see.
 pub struct Plan {
-    order: Order,
+    what: What,
     gfp: Gfp,
     node: Option<Node>,
+}
+
+/// What is planned.
+enum What {
+    Pages(Order),
+    Sized(Bytes),
+    Cached(Arc<kmem_cache::Cache>),
+    Percpu(Bytes, Option<usize>),
+    Vmalloc(Bytes, Option<usize>),
 }
 
 impl Manager for Linux {
     const NAME: &'static CStr = c"linux";
     type Plan = Plan;
-    type Pages = Pages;
+    type Holding = Holding;
+    type Cache = Arc<kmem_cache::Cache>;
 
     fn nodes(&self) -> impl Iterator<Item = NodeId> {
         Node::online().map(|node| node.id())
@@ -102,18 +142,11 @@ impl Manager for Linux {
 
     fn not_offered(&self, command: &Command<'_>) -> &'static str {
         match command {
-            Command::Alloc(alloc) if matches!(alloc.what, What::Pages { .. }) => {
+            Command::Alloc(_) => {
                 "memcg= and kind= are not offered: Linux charges the writer's own group when gfp= \
                  has __GFP_ACCOUNT"
             }
-            Command::Alloc(_) => "alloc object, percpu and vmalloc are not built yet",
-            Command::AddPercpu { .. } => "per-CPU variables are not built yet",
-            Command::Query(_) => "a question is written to the view that answers it",
-            Command::Free(_) => "defer= is for objects; pages are freed at once",
             Command::Drain => "Linux exports no way to empty its per-CPU page lists",
-            Command::Shrink { .. } | Command::CacheCreate(_) | Command::CacheDestroy { .. } => {
-                "caches are not built yet"
-            }
             Command::MemcgCreate { .. }
             | Command::MemcgRemove { .. }
             | Command::MemcgSet(_)
@@ -123,57 +156,167 @@ impl Manager for Linux {
             Command::MachineNode(_) | Command::MachineBuild | Command::MachineReset => {
                 "the machine that Linux runs on cannot be rebuilt"
             }
+            // These are offered.
+            Command::AddPercpu { .. }
+            | Command::Free(_)
+            | Command::Shrink { .. }
+            | Command::CacheCreate(_)
+            | Command::CacheDestroy { .. } => "these keys are not offered together",
+            Command::Query(_) => "a question is written to the view that answers it",
         }
     }
 
-    fn plan(&self, request: &Request) -> Result<Plan, Refusal> {
-        if request.order > MAX_ORDER {
-            return Err(Refusal::Order {
-                asked: request.order,
-                max: MAX_ORDER,
-            });
-        }
+    fn plan(&self, request: &Request<Self::Cache>) -> Result<Plan, Refusal> {
         let mut gfp = Gfp::new(request.gfp)?;
-        if let Some(migratetype) = request.migratetype {
-            gfp = gfp.with_type(migratetype)?;
-        }
+        let what = match &request.wanted {
+            Wanted::Pages { order, .. } if *order > MAX_ORDER => {
+                return Err(Refusal::Order {
+                    asked: *order,
+                    max: MAX_ORDER,
+                })
+            }
+            Wanted::Pages { order, migratetype } => {
+                if let Some(migratetype) = *migratetype {
+                    gfp = gfp.with_type(migratetype)?;
+                }
+                What::Pages(*order)
+            }
+            Wanted::Sized(size) => What::Sized(*size),
+            Wanted::Cached(cache) => What::Cached(cache.clone()),
+            Wanted::Percpu { size, align } => What::Percpu(*size, align.map(number)),
+            Wanted::Vmalloc { size, align } => What::Vmalloc(*size, align.map(number)),
+        };
         let node = match request.node {
             None => None,
             Some(id) => Some(Node::get(id).ok_or(Refusal::NoNode(id))?),
         };
         Ok(Plan {
-            order: request.order,
+            what,
             gfp: gfp.check()? | Gfp::NOWARN,
             node,
         })
     }
 
-    fn alloc(&self, plan: &Plan) -> Result<Pages, Refusal> {
-        Pages::alloc(plan.order, plan.gfp, plan.node).map_err(|_| Refusal::NoMemory {
-            order: plan.order,
-            // A node without memory of its own has nothing to give when fallback is forbidden.
-            alone: plan
-                .node
-                .filter(|node| plan.gfp.contains(Gfp::THISNODE) && !node.has_memory())
-                .map(|node| (node.id(), node.served_by())),
-        })
+    fn alloc(&self, plan: &Plan, want: usize, into: &mut KVVec<Holding>) -> Result<(), Refusal> {
+        let holding = match &plan.what {
+            What::Pages(order) => plan.pages(*order)?,
+            What::Sized(size) => Holding::Sized(Kmalloc::alloc(*size, plan.gfp, plan.node)?),
+            What::Cached(cache) => match plan.node {
+                Some(_) => Holding::Cached(cache.alloc(plan.gfp, plan.node)?),
+                None => return bulk(cache, plan.gfp, want, into),
+            },
+            What::Percpu(size, align) => Holding::Percpu(Percpu::alloc(*size, *align, plan.gfp)?),
+            What::Vmalloc(size, align) => {
+                Holding::Area(Area::alloc(*size, *align, plan.gfp, plan.node)?)
+            }
+        };
+        into.push(holding, GFP_KERNEL).map_err(|_| Refusal::NoTable)
+    }
+
+    fn defers(&self, kind: Kind) -> bool {
+        matches!(kind, Kind::Object | Kind::Vmalloc)
+    }
+
+    fn free_deferred(&self, holding: Holding) {
+        match holding {
+            Holding::Sized(memory) => memory.free_deferred(),
+            Holding::Cached(object) => object.free_deferred(),
+            Holding::Area(area) => area.free_deferred(),
+            Holding::Pages(_) | Holding::Percpu(_) => drop(holding),
+        }
+    }
+
+    fn cache_create(&self, create: &CacheCreate<'_>) -> Result<Self::Cache, Refusal> {
+        let name = CString::try_from_fmt(fmt!("{}", create.name.as_str()))
+            .map_err(|_| Refusal::NoTable)?;
+        Ok(kmem_cache::Cache::create(&Config {
+            name: &name,
+            size: create.size,
+            align: create.align.map(number),
+            flags: flags(create.flags.unwrap_or_default()),
+            constructor: create.ctor.then_some(Constructor::Pattern),
+        })?)
     }
 }
 
-impl Run for Pages {
-    fn pfn(&self) -> Pfn {
-        Pages::pfn(self)
+impl Plan {
+    fn pages(&self, order: Order) -> Result<Holding, Refusal> {
+        let pages = Pages::alloc(order, self.gfp, self.node).map_err(|_| Refusal::NoMemory {
+            order,
+            // A node without memory of its own has nothing to give when fallback is forbidden.
+            alone: self
+                .node
+                .filter(|node| self.gfp.contains(Gfp::THISNODE) && !node.has_memory())
+                .map(|node| (node.id(), node.served_by())),
+        })?;
+        Ok(Holding::Pages(pages))
+    }
+}
+
+impl super::Plan for Plan {
+    fn taken(&self) -> Option<Bytes> {
+        match &self.what {
+            What::Pages(order) => order.nr_pages().bytes(PAGE_SHIFT),
+            What::Sized(size) => Some(kmalloc::roundup(*size)),
+            What::Cached(cache) => Some(cache.size()),
+            What::Percpu(size, _) => size.checked_mul(percpu::possible_cpus().count()),
+            What::Vmalloc(size, _) => whole(*size).bytes(PAGE_SHIFT),
+        }
+    }
+}
+
+impl Cache for Arc<kmem_cache::Cache> {
+    fn object_size(&self) -> Bytes {
+        self.size()
     }
 
-    fn order(&self) -> Order {
-        Pages::order(self)
+    fn nr_objects(&self) -> usize {
+        kmem_cache::Cache::nr_objects(self)
     }
 
-    fn node(&self) -> Option<NodeId> {
-        Pages::node(self)
+    fn shrink(&self) {
+        kmem_cache::Cache::shrink(self);
     }
+}
 
-    fn zone(&self) -> Option<ZoneKind> {
-        Pages::zone(self)
-    }
+/// Allocates up to `want` objects of a cache in one go, from any node.
+fn bulk(
+    cache: &Arc<kmem_cache::Cache>,
+    gfp: Gfp,
+    want: usize,
+    into: &mut KVVec<Holding>,
+) -> Result<(), Refusal> {
+    cache.alloc_bulk(gfp, want, |object| {
+        into.push(Holding::Cached(object), GFP_KERNEL)
+            .map_err(|_| Refusal::NoTable)
+    })
+}
+
+/// The pages that hold so many bytes.
+fn whole(size: Bytes) -> NrPages {
+    let pages = size.whole_pages(PAGE_SHIFT);
+    let rest = pages.bytes(PAGE_SHIFT) != Some(size);
+    NrPages::new(pages.get() + usize::from(rest))
+}
+
+fn number(align: Align) -> usize {
+    align.bytes().get()
+}
+
+/// A cache's properties as Linux has them.
+fn flags(of: CacheFlags) -> Flags {
+    of.iter().fold(Flags::NONE, |flags, flag| {
+        flags
+            | match flag {
+                CacheFlag::Hwalign => Flags::HWCACHE_ALIGN,
+                CacheFlag::Account => Flags::ACCOUNT,
+                CacheFlag::Reclaim => Flags::RECLAIM_ACCOUNT,
+                CacheFlag::Typesafe => Flags::TYPESAFE_BY_RCU,
+                CacheFlag::NoMerge => Flags::NO_MERGE,
+                CacheFlag::Redzone => Flags::RED_ZONE,
+                CacheFlag::Poison => Flags::POISON,
+                CacheFlag::Track => Flags::STORE_USER,
+                CacheFlag::Checks => Flags::CONSISTENCY_CHECKS,
+            }
+    })
 }

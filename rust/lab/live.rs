@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a user holds: runs of pages by id, under a limit.
+//! What a user holds: pages, objects, per-CPU variables and areas by id, under a limit.
 //!
 //!   places   [ id 1 | id 2 | freed | id 4 | id 5 ]   ids rise, so an id is found by halving
-//!   held     pages of the places + pages promised to commands that are still allocating
+//!   held     bytes of the places + bytes promised to commands that are still allocating
 //!
-//! # Locking     none: `Lab::live` is the mutex around it. Runs are handed out to be freed outside.
-//! # Cost        add amortised O(1) a run; one id O(log n); tag or all O(n); 32 bytes a run.
+//! # Locking     none: `Lab::live` is the mutex around it. What is taken out is freed outside.
+//! # Cost        add amortised O(1); one id O(log n); tag, all, or the holder of a page O(n).
 //! # Limits      the table's own memory does not count towards the limit.
 
 use kernel::{
@@ -15,96 +15,199 @@ use kernel::{
 };
 
 use super::{
-    Refusal,
-    Request,
-    Run, //
+    Holding,
+    Kind,
+    Place,
+    Refusal, //
 };
-use crate::algo::units::{
-    NodeId,
-    NrPages,
-    Order,
-    Pfn,
-    ZoneKind, //
+use crate::algo::{
+    gfp::Gfp,
+    units::{
+        Bytes,
+        Pfn, //
+    },
 };
-use crate::linux::quietly;
+use crate::linux::{
+    cond_resched,
+    quietly, //
+};
 
-/// What a line asked for; shared by all runs it got.
+/// What a line asked for; shared by all that it got.
 pub struct Asked {
-    /// The request.
-    pub request: Request,
+    /// What kind of thing.
+    pub kind: Kind,
+    /// The size of each.
+    pub size: Bytes,
+    /// What each takes of memory.
+    pub taken: Bytes,
+    /// The flags.
+    pub gfp: Gfp,
     tag: KVec<u8>,
+    cache: KVec<u8>,
 }
 
-/// A run that was held when the copy was made.
+/// What was held when the copy was made.
 pub struct Held {
     /// Its number; never used again.
     pub id: u64,
     /// What the line asked for that got it.
     pub asked: Arc<Asked>,
-    /// Its first page.
-    pub pfn: Pfn,
-    /// Its order.
-    pub order: Order,
-    /// The node it is on.
-    pub node: Option<NodeId>,
-    /// The zone it is in.
-    pub zone: Option<ZoneKind>,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// A copy of a name, empty for none.
+fn copy_of(name: Option<&str>) -> Result<KVec<u8>, Refusal> {
+    let mut copy = KVec::new();
+    copy.extend_from_slice(name.unwrap_or("").as_bytes(), GFP_KERNEL)
+        .map_err(|_| Refusal::NoTable)?;
+    Ok(copy)
+}
+
+fn name_of(copy: &[u8]) -> Option<&str> {
+    let name = core::str::from_utf8(copy).ok()?;
+    (!name.is_empty()).then_some(name)
 }
 
 impl Asked {
-    /// Notes a request and its tag.
+    /// Notes what each of `kind` has as its size and takes, and with which flags.
+    pub fn new(kind: Kind, (size, taken): (Bytes, Bytes), gfp: Gfp) -> Self {
+        Self {
+            kind,
+            size,
+            taken,
+            gfp,
+            tag: KVec::new(),
+            cache: KVec::new(),
+        }
+    }
+
+    /// Notes the tag and the cache that the line named.
     ///
     /// # Errors
     ///
     /// [`Refusal::NoTable`] without memory.
-    pub fn new(request: Request, tag: Option<&str>) -> Result<Arc<Self>, Refusal> {
-        let mut copy = KVec::new();
-        copy.extend_from_slice(tag.unwrap_or("").as_bytes(), GFP_KERNEL)
-            .map_err(|_| Refusal::NoTable)?;
-        Arc::new(Self { request, tag: copy }, GFP_KERNEL).map_err(|_| Refusal::NoTable)
+    pub fn named(self, tag: Option<&str>, cache: Option<&str>) -> Result<Arc<Self>, Refusal> {
+        let asked = Self {
+            tag: copy_of(tag)?,
+            cache: copy_of(cache)?,
+            ..self
+        };
+        Arc::new(asked, GFP_KERNEL).map_err(|_| Refusal::NoTable)
     }
 
     /// The tag; `None` when none was given.
     pub fn tag(&self) -> Option<&str> {
-        let tag = core::str::from_utf8(&self.tag).ok()?;
-        (!tag.is_empty()).then_some(tag)
+        name_of(&self.tag)
+    }
+
+    /// The cache; `None` when none was named.
+    pub fn cache(&self) -> Option<&str> {
+        name_of(&self.cache)
     }
 }
 
 /// One place of the table.
-struct Place<P> {
+struct Entry<P> {
     id: u64,
     asked: Arc<Asked>,
     /// `None` once it is freed.
-    run: Option<P>,
+    holding: Option<P>,
 }
 
-/// How many runs are taken out of the table under one lock hold.
+/// How many are taken out of the table under one lock hold.
 pub(super) const BATCH: usize = 32;
 
-/// All runs that are held.
+/// Bytes of each kind, by `Kind::index`.
+pub(super) type ByKind = [Bytes; Kind::COUNT];
+
+/// What was taken out of the table, to be freed.
+pub(super) struct Batch<P> {
+    /// The things.
+    pub(super) holdings: [Option<P>; BATCH],
+    /// How many they are.
+    pub(super) count: usize,
+    /// What they take, by kind.
+    pub(super) taken: ByKind,
+}
+
+impl<P> Batch<P> {
+    /// Nothing.
+    pub(super) fn new() -> Self {
+        Self {
+            holdings: [const { None }; BATCH],
+            count: 0,
+            taken: [Bytes::ZERO; Kind::COUNT],
+        }
+    }
+
+    /// Adds one of what `asked` got, if there is room; `false` if there is none.
+    fn push(&mut self, asked: &Asked, holding: &mut Option<P>) -> bool {
+        let Some(slot) = self.holdings.get_mut(self.count) else {
+            return false;
+        };
+        *slot = holding.take();
+        self.count += 1;
+        if let Some(taken) = self.taken.get_mut(asked.kind.index()) {
+            *taken = taken.saturating_add(asked.taken);
+        }
+        true
+    }
+}
+
+/// All that is held.
 ///
 /// # Invariants
 ///
-/// `places` is ordered by id; `freed` of them are without a run; `held` is at most `max`.
+/// `places` is ordered by id; `freed` of them are without a holding; the sum of `held` is at most
+/// `max`.
 pub(super) struct Live<P> {
-    places: KVVec<Place<P>>,
+    places: KVVec<Entry<P>>,
     freed: usize,
     last_id: u64,
-    held: NrPages,
-    max: NrPages,
+    held: ByKind,
+    max: Bytes,
 }
 
-impl<P: Run> Live<P> {
-    /// Nothing held, and at most `max` pages ever.
-    pub(super) fn new(max: NrPages) -> Self {
+/// The sum over all kinds, which is at most the limit of the lab.
+fn sum(of: &ByKind) -> Bytes {
+    of.iter()
+        .fold(Bytes::ZERO, |sum, &bytes| sum.saturating_add(bytes))
+}
+
+impl<P: Holding> Live<P> {
+    /// Nothing held, and at most `max` ever.
+    pub(super) fn new(max: Bytes) -> Self {
         Self {
             places: KVVec::new(),
             freed: 0,
             last_id: 0,
-            held: NrPages::ZERO,
+            held: [Bytes::ZERO; Kind::COUNT],
             max,
         }
+    }
+
+    /// What is held, by kind.
+    pub(super) fn totals(&self) -> ByKind {
+        self.held
+    }
+
+    /// What has this id.
+    pub(super) fn get(&self, id: u64) -> Option<&P> {
+        let at = self.places.binary_search_by_key(&id, |place| place.id);
+        self.places.get(at.ok()?)?.holding.as_ref()
+    }
+
+    /// The id of the holding that a page belongs to.
+    pub(super) fn holder_of(&self, pfn: Pfn) -> Option<u64> {
+        let mut holders = self.places.iter().enumerate().filter_map(|(nr, place)| {
+            if nr % 1024 == 1023 {
+                cond_resched();
+            }
+            let covers = place.holding.as_ref()?.covers(pfn);
+            covers.then_some(place.id)
+        });
+        holders.next()
     }
 
     /// A copy of what is held, by id.
@@ -115,15 +218,14 @@ impl<P: Run> Live<P> {
     pub(super) fn held(&self) -> Result<KVVec<Held>> {
         let mut held = KVVec::with_capacity(self.places.len() - self.freed, quietly())?;
         for place in self.places.iter() {
-            let Some(run) = &place.run else { continue };
+            let Some(holding) = &place.holding else {
+                continue;
+            };
             held.push(
                 Held {
                     id: place.id,
                     asked: place.asked.clone(),
-                    pfn: run.pfn(),
-                    order: run.order(),
-                    node: run.node(),
-                    zone: run.zone(),
+                    place: holding.place(),
                 },
                 quietly(),
             )?;
@@ -136,54 +238,59 @@ impl<P: Run> Live<P> {
         self.last_id
     }
 
-    /// Promises pages to a command that is about to allocate them.
+    /// Promises memory to a command that is about to allocate it.
     ///
     /// # Errors
     ///
     /// [`Refusal::OverMax`]; nothing is promised then.
-    pub(super) fn promise(&mut self, asked: Option<NrPages>) -> Result<NrPages, Refusal> {
-        let max = self.max;
-        let sum = asked.and_then(|asked| self.held.checked_add(asked));
-        match (asked, sum.filter(|&sum| sum <= max)) {
-            (Some(asked), Some(sum)) => {
-                // INVARIANT: at most `max`.
-                self.held = sum;
+    pub(super) fn promise(&mut self, kind: Kind, asked: Option<Bytes>) -> Result<Bytes, Refusal> {
+        let held = sum(&self.held);
+        let fits = asked.filter(|&asked| {
+            let sum = held.checked_add(asked);
+            sum.is_some_and(|sum| sum <= self.max)
+        });
+        match (fits, self.held.get_mut(kind.index())) {
+            (Some(asked), Some(place)) => {
+                // INVARIANT: the sum is at most `max`.
+                *place = place.saturating_add(asked);
                 Ok(asked)
             }
             _ => Err(Refusal::OverMax {
                 asked,
-                held: self.held,
-                max,
+                held,
+                max: self.max,
             }),
         }
     }
 
-    /// Takes back a promise that came to nothing, or notes that `pages` were freed.
-    pub(super) fn returned(&mut self, pages: NrPages) {
-        debug_assert!(self.held >= pages);
-        self.held = self.held.checked_sub(pages).unwrap_or(NrPages::ZERO);
+    /// Takes back a promise that came to nothing, or notes that so much was freed.
+    pub(super) fn returned(&mut self, kind: Kind, bytes: Bytes) {
+        if let Some(held) = self.held.get_mut(kind.index()) {
+            debug_assert!(*held >= bytes);
+            *held = held.saturating_sub(bytes);
+        }
     }
 
-    /// Adds runs whose pages were promised, and returns the first and the last id.
+    /// Adds what was promised, and returns the first and the last id.
     ///
     /// # Errors
     ///
-    /// [`Refusal::NoTable`]; `runs` is unchanged then.
+    /// [`Refusal::NoTable`]; `holdings` is unchanged then.
     pub(super) fn add(
         &mut self,
         asked: &Arc<Asked>,
-        runs: &mut KVVec<P>,
+        holdings: &mut KVVec<P>,
     ) -> Result<(u64, u64), Refusal> {
-        let added = self.places.reserve(runs.len(), quietly());
+        let added = self.places.reserve(holdings.len(), quietly());
         added.map_err(|_| Refusal::NoTable)?;
         let first = self.last_id + 1;
-        for run in runs.drain_all() {
+        for holding in holdings.drain_all() {
             // INVARIANT: ids rise.
             self.last_id += 1;
-            let place = Place {
+            let place = Entry {
                 id: self.last_id,
                 asked: asked.clone(),
-                run: Some(run),
+                holding: Some(holding),
             };
             // There is room, see above.
             let pushed = self.places.push_within_capacity(place);
@@ -192,54 +299,65 @@ impl<P: Run> Live<P> {
         Ok((first, self.last_id))
     }
 
-    /// Takes out the run with this id; the caller frees it, then tells `returned`.
-    pub(super) fn take_id(&mut self, id: u64) -> Option<P> {
-        let at = self
-            .places
-            .binary_search_by_key(&id, |place| place.id)
-            .ok()?;
-        let run = self.places.get_mut(at)?.run.take()?;
-        self.freed += 1;
-        self.close_gaps();
-        Some(run)
+    /// Says whether `test` holds for all that is held and that `wanted` picks.
+    pub(super) fn all(
+        &self,
+        wanted: impl Fn(u64, &Asked) -> bool,
+        test: impl Fn(&Asked) -> bool,
+    ) -> bool {
+        let held = self.places.iter().filter(|place| place.holding.is_some());
+        let mut picked = held.filter(|place| wanted(place.id, &place.asked));
+        picked.all(|place| test(&place.asked))
     }
 
-    /// Takes out up to [`BATCH`] runs with ids of `from..=last` that `wanted` picks, and returns
-    /// the id to go on from, or `None` when there are no more.
+    /// Takes out what has this id; the caller frees it, then tells `returned`.
+    pub(super) fn take_id(&mut self, id: u64, batch: &mut Batch<P>) -> bool {
+        let at = self.places.binary_search_by_key(&id, |place| place.id);
+        let Some(place) = at.ok().and_then(|at| self.places.get_mut(at)) else {
+            return false;
+        };
+        if place.holding.is_none() || !batch.push(&place.asked, &mut place.holding) {
+            return false;
+        }
+        self.freed += 1;
+        self.close_gaps();
+        true
+    }
+
+    /// Takes out what has ids of `from..=last` and `wanted` picks, as much as fits the batch, and
+    /// returns the id to go on from, or `None` when there are no more.
     ///
     /// Allocates nothing, so that memory can be given back when there is none.
     pub(super) fn take_batch(
         &mut self,
         (from, last): (u64, u64),
         wanted: impl Fn(&Asked) -> bool,
-        batch: &mut [Option<P>; BATCH],
+        batch: &mut Batch<P>,
     ) -> Option<u64> {
         let start = self.places.partition_point(|place| place.id < from);
-        let mut slots = batch.iter_mut();
         let mut next = None;
         for place in self.places.iter_mut().skip(start) {
             if place.id > last {
                 break;
             }
-            if place.run.is_none() || !wanted(&place.asked) {
+            if place.holding.is_none() || !wanted(&place.asked) {
                 continue;
             }
-            let Some(slot) = slots.next() else {
+            if !batch.push(&place.asked, &mut place.holding) {
                 next = Some(place.id);
                 break;
-            };
-            *slot = place.run.take();
+            }
             self.freed += 1;
         }
         self.close_gaps();
         next
     }
 
-    /// Closes the gaps once half of the places are empty, which costs each freed run O(1).
+    /// Closes the gaps once half of the places are empty, which costs each that was freed O(1).
     fn close_gaps(&mut self) {
         if self.freed * 2 >= self.places.len() {
-            self.places.retain(|place| place.run.is_some());
-            // INVARIANT: the order is kept, and every place that is left has a run.
+            self.places.retain(|place| place.holding.is_some());
+            // INVARIANT: the order is kept, and every place that is left has a holding.
             self.freed = 0;
         }
         if self.places.is_empty() {
@@ -251,75 +369,85 @@ impl<P: Run> Live<P> {
 #[kunit_tests(oxmm_live)]
 mod tests {
     use super::*;
-    use crate::algo::gfp::Gfp;
+    use crate::algo::snapshot;
 
-    /// A run without pages, known by its pfn.
+    /// Something held, known by its pfn, that takes no memory.
     struct Fake(usize);
 
-    impl Run for Fake {
-        fn pfn(&self) -> Pfn {
-            Pfn::new(self.0)
+    impl Holding for Fake {
+        fn place(&self) -> Place {
+            Place::default()
         }
 
-        fn order(&self) -> Order {
-            Order::ZERO
+        fn covers(&self, pfn: Pfn) -> bool {
+            pfn == Pfn::new(self.0)
         }
 
-        fn node(&self) -> Option<NodeId> {
+        fn copies(&self) -> impl Iterator<Item = snapshot::CpuCopy> {
+            core::iter::empty()
+        }
+
+        fn value(&self, _: u32) -> Option<u64> {
             None
         }
 
-        fn zone(&self) -> Option<ZoneKind> {
-            None
+        fn pages(&self) -> impl Iterator<Item = snapshot::AreaPage> {
+            core::iter::empty()
+        }
+
+        fn add_on_each_cpu(&self, _: u64) -> bool {
+            false
         }
     }
 
-    fn asked(tag: &str) -> Result<Arc<Asked>, Refusal> {
-        let request = Request {
-            order: Order::ZERO,
-            gfp: Gfp::default(),
-            node: None,
-            migratetype: None,
-        };
-        Asked::new(request, Some(tag))
-    }
+    const PAGE: Bytes = Bytes::new(4096);
 
     fn fill(live: &mut Live<Fake>, tag: &str, count: usize) -> Result<(u64, u64), Refusal> {
-        let mut runs = KVVec::new();
+        let mut holdings = KVVec::new();
         for pfn in 0..count {
-            runs.push(Fake(pfn), GFP_KERNEL)
-                .map_err(|_| Refusal::NoTable)?;
+            let pushed = holdings.push(Fake(pfn), GFP_KERNEL);
+            pushed.map_err(|_| Refusal::NoTable)?;
         }
-        live.add(&asked(tag)?, &mut runs)
+        let asked = Asked::new(Kind::Pages, (PAGE, PAGE), Gfp::default());
+        live.add(&asked.named(Some(tag), None)?, &mut holdings)
     }
 
     fn take(live: &mut Live<Fake>, tag: &str) -> usize {
         let last = live.last_id();
         let (mut taken, mut from) = (0, Some(1));
         while let Some(id) = from {
-            let mut batch = [const { None }; BATCH];
+            let mut batch = Batch::new();
             from = live.take_batch((id, last), |asked| asked.tag() == Some(tag), &mut batch);
-            taken += batch.iter().flatten().count();
+            assert!(batch.holdings.iter().flatten().count() == batch.count);
+            assert_eq!(batch.taken[Kind::Pages.index()].get(), 4096 * batch.count);
+            taken += batch.count;
         }
         taken
+    }
+
+    fn take_id(live: &mut Live<Fake>, id: u64) -> Option<Fake> {
+        let mut batch = Batch::new();
+        let taken = live.take_id(id, &mut batch);
+        assert_eq!(batch.count, usize::from(taken));
+        batch.holdings.into_iter().flatten().next()
     }
 
     /// Ids rise and are never used again, whatever was freed before.
     #[test]
     fn ids_are_never_used_again() {
-        let mut live = Live::new(NrPages::new(10));
+        let mut live = Live::new(PAGE);
         assert!(fill(&mut live, "a", 3).is_ok_and(|ids| ids == (1, 3)));
         assert_eq!(take(&mut live, "a"), 3);
         assert!(fill(&mut live, "a", 2).is_ok_and(|ids| ids == (4, 5)));
-        assert!(live.take_id(2).is_none());
-        assert!(live.take_id(4).is_some_and(|run| run.0 == 0));
-        assert!(live.take_id(4).is_none());
+        assert!(take_id(&mut live, 2).is_none());
+        assert!(take_id(&mut live, 4).is_some_and(|it| it.0 == 0));
+        assert!(take_id(&mut live, 4).is_none());
     }
 
     /// A tag takes its own, over more than one batch, and leaves the rest in order.
     #[test]
     fn a_tag_takes_its_own() {
-        let mut live = Live::new(NrPages::new(1000));
+        let mut live = Live::new(PAGE);
         for _ in 0..3 {
             assert!(fill(&mut live, "a", BATCH + 1).is_ok());
             assert!(fill(&mut live, "b", 7).is_ok());
@@ -328,21 +456,37 @@ mod tests {
         assert_eq!(take(&mut live, "a"), 0);
         let held = live.held().unwrap_or_default();
         assert_eq!(held.len(), 21);
-        assert!(held.iter().all(|run| run.asked.tag() == Some("b")));
-        assert!(held.iter().is_sorted_by_key(|run| run.id));
+        assert!(held.iter().all(|it| it.asked.tag() == Some("b")));
+        assert!(held.iter().is_sorted_by_key(|it| it.id));
         assert_eq!(take(&mut live, "b"), 21);
         assert!(live.held().is_ok_and(|held| held.is_empty()));
     }
 
-    /// Promises stop at the limit, and what returns can be promised again.
+    /// A page leads to the oldest that covers it, and an id to what has it.
+    #[test]
+    fn a_page_leads_to_its_holder() {
+        let mut live = Live::new(PAGE);
+        assert!(fill(&mut live, "a", 5).is_ok());
+        assert_eq!(live.holder_of(Pfn::new(3)), Some(4));
+        assert_eq!(live.holder_of(Pfn::new(5)), None);
+        assert!(live.get(4).is_some_and(|it| it.0 == 3));
+        assert!(take_id(&mut live, 4).is_some());
+        assert_eq!(live.holder_of(Pfn::new(3)), None);
+        assert!(live.get(4).is_none());
+    }
+
+    /// Promises stop at the limit, and what returns can be promised again, whatever the kind.
     #[test]
     fn promises_stop_at_the_limit() {
-        let mut live = Live::<Fake>::new(NrPages::new(8));
-        assert!(live.promise(Some(NrPages::new(8))).is_ok());
-        assert!(live.promise(Some(NrPages::new(1))).is_err());
-        live.returned(NrPages::new(3));
-        assert!(live.promise(Some(NrPages::new(3))).is_ok());
-        assert!(live.promise(None).is_err());
-        assert!(live.promise(Some(NrPages::new(usize::MAX))).is_err());
+        let mut live = Live::<Fake>::new(Bytes::new(8));
+        let bytes = |number| Some(Bytes::new(number));
+        assert!(live.promise(Kind::Pages, bytes(5)).is_ok());
+        assert!(live.promise(Kind::Object, bytes(3)).is_ok());
+        assert!(live.promise(Kind::Percpu, bytes(1)).is_err());
+        live.returned(Kind::Pages, Bytes::new(3));
+        assert!(live.promise(Kind::Vmalloc, bytes(3)).is_ok());
+        assert!(live.promise(Kind::Pages, None).is_err());
+        assert!(live.promise(Kind::Pages, bytes(usize::MAX)).is_err());
+        assert_eq!(live.totals().map(Bytes::get), [2, 3, 0, 3]);
     }
 }

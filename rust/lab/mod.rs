@@ -5,16 +5,19 @@
 //!   ctl text -> command -> Manager::plan -> Manager::alloc -> live table        (run.rs)
 //!                              |                |                  |
 //!                           refusal          refusal        live, free, rmmod  (live.rs)
+//!   cache create -> Manager::cache_create -> table of caches                    (caches.rs)
 //!   text written to a view -> query -> kept until the view is read             (ask.rs)
 //!
 //! Written once against [`Manager`], which Linux's memory manager and oxmm's own both implement.
 //!
-//! # Locking     `Lab::live`, `Lab::report` and `Lab::asked` are mutexes that are never held
-//!               together, and never while memory is allocated or freed for a user.
-//! # Limits      commands whose noun is not built yet answer EOPNOTSUPP.
+//! # Locking     `Lab::live`, `Lab::report`, `Lab::asked` and the table of caches are mutexes that
+//!               are never held together, and never while memory is allocated or freed for a user.
+//! # Limits      commands that a manager does not offer answer EOPNOTSUPP.
 //! # Reference   DESIGN.md sections 2 and 3.
 
 mod ask;
+mod caches;
+mod hold;
 pub mod linux;
 mod live;
 mod refusal;
@@ -31,6 +34,8 @@ use kernel::{
 
 use crate::algo::{
     command::{
+        Align,
+        CacheCreate,
         Command,
         Query,
         View, //
@@ -41,28 +46,43 @@ use crate::algo::{
         ListKind, //
     },
     units::{
+        named,
+        Bytes,
         Migratetype,
         NodeId,
-        NrPages,
         Order,
         Pfn,
         ZoneKind, //
     },
 };
 use crate::linux::debugfs::Text;
+use caches::Caches;
 use live::Live;
 
+pub use caches::Pinned;
 pub use live::Held;
 pub use refusal::Refusal;
+
+named! {
+    /// What a user can hold.
+    pub enum Kind {
+        Pages = "pages",
+        Object = "object",
+        Percpu = "percpu",
+        Vmalloc = "vmalloc",
+    }
+}
 
 /// A memory manager as the views and the commands see it.
 pub trait Manager: Send + Sync + 'static {
     /// The name of its directory.
     const NAME: &'static CStr;
     /// A request that was checked and can be repeated.
-    type Plan: Send;
-    /// A run of pages that it gave out; dropping it gives it back.
-    type Pages: Run;
+    type Plan: Plan;
+    /// What it gave out; dropping it gives it back.
+    type Holding: Holding;
+    /// A cache that it made; the last of its copies destroys it.
+    type Cache: Cache;
 
     /// The online nodes, by number.
     fn nodes(&self) -> impl Iterator<Item = NodeId>;
@@ -97,39 +117,125 @@ pub trait Manager: Send + Sync + 'static {
     /// # Errors
     ///
     /// What is wrong with it.
-    fn plan(&self, request: &Request) -> Result<Self::Plan, Refusal>;
+    fn plan(&self, request: &Request<Self::Cache>) -> Result<Self::Plan, Refusal>;
 
-    /// Allocates one run of pages.
+    /// Allocates at least one and at most `want` times what was planned, and adds it to `into`,
+    /// which has room.
     ///
     /// # Errors
     ///
-    /// [`Refusal::NoMemory`].
-    fn alloc(&self, plan: &Self::Plan) -> Result<Self::Pages, Refusal>;
+    /// [`Refusal::NoMemory`]; `into` is unchanged then.
+    fn alloc(
+        &self,
+        plan: &Self::Plan,
+        want: usize,
+        into: &mut KVVec<Self::Holding>,
+    ) -> Result<(), Refusal>;
+
+    /// Whether what is held of this kind can be freed after a grace period.
+    fn defers(&self, kind: Kind) -> bool;
+
+    /// Frees after a grace period; at once for a kind that cannot wait, see [`Manager::defers`].
+    fn free_deferred(&self, holding: Self::Holding);
+
+    /// Makes a cache.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the request, [`Refusal::NoMemory`].
+    fn cache_create(&self, create: &CacheCreate<'_>) -> Result<Self::Cache, Refusal>;
 }
 
-/// A run of pages that a manager gave out.
-pub trait Run: Send + Sync {
-    /// Its first page.
-    fn pfn(&self) -> Pfn;
-    /// Its order.
-    fn order(&self) -> Order;
-    /// The node it is on.
-    fn node(&self) -> Option<NodeId>;
+/// A checked request.
+pub trait Plan: Send {
+    /// What one allocation takes of memory, as `live` shows it; `None` if that has no number.
+    fn taken(&self) -> Option<Bytes>;
+}
+
+/// A cache of objects.
+pub trait Cache: Clone + Send + Sync {
+    /// The size of an object.
+    fn object_size(&self) -> Bytes;
+    /// How many objects are allocated.
+    fn nr_objects(&self) -> usize;
+    /// Gives empty slabs back.
+    fn shrink(&self);
+}
+
+/// What a manager gave out.
+pub trait Holding: Send + Sync {
+    /// Where it is.
+    fn place(&self) -> Place;
+
+    /// Whether any of it lies in this page.
+    fn covers(&self, pfn: Pfn) -> bool;
+
+    /// The copies of a per-CPU variable, by CPU; nothing for all else.
+    fn copies(&self) -> impl Iterator<Item = snapshot::CpuCopy>;
+
+    /// The word that a CPU's copy of a per-CPU variable begins with.
+    fn value(&self, cpu: u32) -> Option<u64>;
+
+    /// The pages of a virtually contiguous area, in order; nothing for all else.
+    fn pages(&self) -> impl Iterator<Item = snapshot::AreaPage>;
+
+    /// Adds to the first word of every online CPU's copy, on that CPU; `false` if this is no
+    /// per-CPU variable.
+    fn add_on_each_cpu(&self, value: u64) -> bool;
+}
+
+/// Where something is that is held.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    /// Its first page, if it has one: a per-CPU variable has one for each CPU.
+    pub pfn: Option<Pfn>,
+    /// Its order, if it is whole pages.
+    pub order: Option<Order>,
+    /// The node that page is on.
+    pub node: Option<NodeId>,
     /// The zone it is in.
-    fn zone(&self) -> Option<ZoneKind>;
+    pub zone: Option<ZoneKind>,
 }
 
-/// What a user asks for when asking for pages.
+/// What a user asks for.
 #[derive(Clone, Copy, Debug)]
-pub struct Request {
-    /// The order of each run.
-    pub order: Order,
+pub struct Request<C> {
+    /// What.
+    pub wanted: Wanted<C>,
     /// The flags; GFP_KERNEL when none were given.
     pub gfp: Gfp,
     /// The preferred node; `None` leaves it to the manager.
     pub node: Option<NodeId>,
-    /// The type of pageblock wanted; `None` leaves it to the flags.
-    pub migratetype: Option<Migratetype>,
+}
+
+/// What a user can ask for.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<C> {
+    /// A run of pages.
+    Pages {
+        /// The order of the run.
+        order: Order,
+        /// The type of pageblock wanted; `None` leaves it to the flags.
+        migratetype: Option<Migratetype>,
+    },
+    /// An object of a size.
+    Sized(Bytes),
+    /// An object of a cache.
+    Cached(C),
+    /// A per-CPU variable.
+    Percpu {
+        /// The size of each copy.
+        size: Bytes,
+        /// The alignment of each copy.
+        align: Option<Align>,
+    },
+    /// A virtually contiguous area.
+    Vmalloc {
+        /// Its size.
+        size: Bytes,
+        /// Its alignment.
+        align: Option<Align>,
+    },
 }
 
 /// A manager with what a user holds of it; dropping it frees that.
@@ -138,7 +244,10 @@ pub struct Lab<M: Manager> {
     /// The manager.
     pub manager: M,
     #[pin]
-    live: Mutex<Live<M::Pages>>,
+    live: Mutex<Live<M::Holding>>,
+    /// Dropped after what `live` holds, of which objects are parts of these.
+    #[pin]
+    caches: Caches<M::Cache>,
     #[pin]
     report: Mutex<Option<Arc<Text>>>,
     /// What each view was asked last, by `View::index`.
@@ -147,11 +256,12 @@ pub struct Lab<M: Manager> {
 }
 
 impl<M: Manager> Lab<M> {
-    /// A lab that holds nothing, and never more than `max` pages.
-    pub fn new(manager: M, max: NrPages) -> impl PinInit<Self> {
+    /// A lab that holds nothing, and never more than `max`.
+    pub fn new(manager: M, max: Bytes) -> impl PinInit<Self> {
         pin_init!(Self {
             manager,
             live <- new_mutex!(Live::new(max), "oxmm::live"),
+            caches <- Caches::new(),
             report <- new_mutex!(None, "oxmm::report"),
             asked <- new_mutex!([None; View::COUNT], "oxmm::asked"),
         })
@@ -164,6 +274,35 @@ impl<M: Manager> Lab<M> {
     /// ENOMEM.
     pub fn held(&self) -> Result<KVVec<Held>> {
         self.live.lock().held()
+    }
+
+    /// The names of the caches that the user made, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub fn cache_names(&self) -> Result<KVec<KVec<u8>>> {
+        self.caches.names().map_err(|_| ENOMEM)
+    }
+
+    /// A cache by name, kept from being destroyed for the while; `None` if there is none.
+    pub fn cache(&self, name: &str) -> Option<Pinned<'_, M::Cache>> {
+        self.caches.pin(name).ok()
+    }
+
+    /// The id of the allocation that a page belongs to.
+    pub fn holder_of(&self, pfn: Pfn) -> Option<u64> {
+        self.live.lock().holder_of(pfn)
+    }
+
+    /// Looks closer at one allocation, if it is still held; `look` must not wait for a lock.
+    pub fn inspect<T>(&self, id: u64, look: impl FnOnce(&M::Holding) -> T) -> Option<T> {
+        self.live.lock().get(id).map(look)
+    }
+
+    /// What is held, by kind, in bytes taken.
+    pub fn totals(&self) -> [Bytes; Kind::COUNT] {
+        self.live.lock().totals()
     }
 
     /// What the last write did; `None` before the first.

@@ -14,14 +14,17 @@ use crate::algo::{
         ParseError, //
     },
     units::{
+        Bytes,
         NodeId,
-        NrPages,
         Order, //
     },
 };
 use crate::linux::{
     gfp,
-    not_offered, //
+    kmem_cache,
+    not_offered,
+    percpu,
+    vmalloc, //
 };
 
 /// Why a command that was understood is not carried out.
@@ -31,6 +34,20 @@ pub enum Refusal {
     NotOffered(&'static str),
     /// The flags break a rule.
     Gfp(gfp::Refusal),
+    /// Linux is not asked for this object or this cache, or has no memory for it.
+    Slab(kmem_cache::Refusal),
+    /// Linux is not asked for this per-CPU variable, or has no memory for it.
+    Percpu(percpu::Refusal),
+    /// Linux is not asked for this area, or has no memory for it.
+    Vmalloc(vmalloc::Refusal),
+    /// What has this id is no per-CPU variable.
+    NotPercpu(u64),
+    /// There is a cache of this name.
+    CacheExists,
+    /// There is no cache of this name.
+    NoCache,
+    /// So many objects of the cache are allocated.
+    CacheInUse(usize),
     /// The manager has no blocks that large.
     Order {
         /// What was asked for.
@@ -52,11 +69,11 @@ pub enum Refusal {
     /// More than the lab may hold.
     OverMax {
         /// What was asked for.
-        asked: Option<NrPages>,
+        asked: Option<Bytes>,
         /// What is held, or promised to a command that is still running.
-        held: NrPages,
+        held: Bytes,
         /// The most it may hold.
-        max: NrPages,
+        max: Bytes,
     },
     /// Nothing live has this id.
     NoId(u64),
@@ -69,6 +86,24 @@ pub enum Refusal {
 impl From<gfp::Refusal> for Refusal {
     fn from(refusal: gfp::Refusal) -> Self {
         Self::Gfp(refusal)
+    }
+}
+
+impl From<kmem_cache::Refusal> for Refusal {
+    fn from(refusal: kmem_cache::Refusal) -> Self {
+        Self::Slab(refusal)
+    }
+}
+
+impl From<percpu::Refusal> for Refusal {
+    fn from(refusal: percpu::Refusal) -> Self {
+        Self::Percpu(refusal)
+    }
+}
+
+impl From<vmalloc::Refusal> for Refusal {
+    fn from(refusal: vmalloc::Refusal) -> Self {
+        Self::Vmalloc(refusal)
     }
 }
 
@@ -104,10 +139,28 @@ impl From<&Refusal> for Errno {
             Refusal::Order { .. } => errno!(ERANGE),
             // As move_pages(2) answers for a node that is not online.
             Refusal::NoNode(_) => errno!(ENODEV),
-            Refusal::NoMemory { .. } | Refusal::NoTable => errno!(ENOMEM),
+            Refusal::NoMemory { .. }
+            | Refusal::NoTable
+            | Refusal::Slab(kmem_cache::Refusal::NoMemory)
+            | Refusal::Percpu(percpu::Refusal::NoMemory)
+            | Refusal::Vmalloc(vmalloc::Refusal::NoMemory) => errno!(ENOMEM),
             // A limit is in the way, and freeing would help.
-            Refusal::OverMax { .. } => errno!(EBUSY),
-            Refusal::NoId(_) | Refusal::NoTag => errno!(ENOENT),
+            Refusal::OverMax { .. }
+            | Refusal::CacheInUse(_)
+            | Refusal::Slab(
+                kmem_cache::Refusal::TooMany | kmem_cache::Refusal::TooManyConstructors,
+            ) => errno!(EBUSY),
+            // What only debug kernels have, say.
+            Refusal::Slab(kmem_cache::Refusal::Flag(_)) => Errno {
+                error: not_offered(),
+                name: "EOPNOTSUPP",
+            },
+            Refusal::CacheExists | Refusal::Slab(kmem_cache::Refusal::NameTaken) => errno!(EEXIST),
+            // What Linux would answer with a WARN.
+            Refusal::Slab(_) | Refusal::Percpu(_) | Refusal::Vmalloc(_) | Refusal::NotPercpu(_) => {
+                errno!(EINVAL)
+            }
+            Refusal::NoId(_) | Refusal::NoTag | Refusal::NoCache => errno!(ENOENT),
             Refusal::Interrupted => errno!(EINTR),
         }
     }
@@ -131,6 +184,21 @@ impl fmt::Display for Refusal {
         match *self {
             Self::NotOffered(why) => f.write_str(why),
             Self::Gfp(refusal) => write!(f, "{refusal}"),
+            Self::Slab(refusal) => write!(f, "{refusal}"),
+            Self::Percpu(refusal) => write!(f, "{refusal}"),
+            Self::Vmalloc(refusal) => write!(f, "{refusal}"),
+            Self::NotPercpu(id) => write!(
+                f,
+                "id {id} is no per-CPU variable; the file live says of what kind each is"
+            ),
+            Self::CacheExists => f.write_str("there is a cache of that name; take another"),
+            Self::NoCache => {
+                f.write_str("there is no cache of that name; the file caches lists them")
+            }
+            Self::CacheInUse(objects) => write!(
+                f,
+                "{objects} of its objects are allocated; free them, the file live lists them"
+            ),
             Self::Order { asked, max } => {
                 write!(f, "order {asked} is too large; the largest is {max}")
             }
@@ -179,13 +247,13 @@ fn no_memory(
 
 fn over_max(
     f: &mut fmt::Formatter<'_>,
-    asked: Option<NrPages>,
-    held: NrPages,
-    max: NrPages,
+    asked: Option<Bytes>,
+    held: Bytes,
+    max: Bytes,
 ) -> fmt::Result {
     match asked {
-        Some(asked) => write!(f, "{asked} pages are asked for")?,
-        None => f.write_str("more pages are asked for than can be counted")?,
+        Some(asked) => write!(f, "{asked} bytes are asked for")?,
+        None => f.write_str("more bytes are asked for than can be counted")?,
     }
     write!(
         f,

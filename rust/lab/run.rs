@@ -3,13 +3,11 @@
 //! Runs what is written to `ctl`, line by line, and reports each line in `result`.
 //!
 //!   line outcome ids   says
-//!   1    ok      1-4   allocated 4 x order 3, 32 pages
+//!   1    ok      1-4   allocated 4 x order 3, 131072 bytes taken
 //!   2    EINVAL  -     unknown key "ordr" for alloc pages; it takes order, node, ...
 //!
-//! # Locking     `live` and `report` are taken one at a time and never over an allocation or a free
-//!               of pages, so that two writers and a reader of `live` do not wait for each other.
+//! # Locking     `report` alone, and not while a line runs.
 //! # Cost        a line's own work, and one row; the report of a write is bounded by its length.
-//! # Limits      a signal ends an allocation, not a free.
 //! # Reference   DESIGN.md section 3.
 
 use core::fmt::{
@@ -18,43 +16,28 @@ use core::fmt::{
 };
 
 use kernel::{
-    current,
     prelude::*,
     sync::UniqueArc, //
 };
 
 use super::{
-    live::{
-        Asked,
-        BATCH, //
-    },
     refusal::{
         Errno,
         TOO_LONG, //
     },
+    Cache,
     Lab,
     Manager,
-    Refusal,
-    Request,
-    Run, //
+    Refusal, //
 };
 use crate::algo::{
     command::{
         self,
-        Alloc,
         Command,
-        Count,
-        NodeWish,
-        What,
-        Which, //
-    },
-    gfp::{
-        Flag,
-        Gfp, //
+        Count, //
     },
     units::{
-        usize_from,
-        NrPages,
+        Bytes,
         Order, //
     },
 };
@@ -63,8 +46,7 @@ use crate::linux::{
     debugfs::{
         Text,
         MAX_WRITE, //
-    },
-    quietly, //
+    }, //
 };
 
 /// What every report starts with.
@@ -78,25 +60,47 @@ pub(super) enum Done {
     Allocated {
         ids: (u64, u64),
         count: Count,
-        order: Order,
-        pages: NrPages,
+        what: Size,
+        taken: Bytes,
+    },
+    Added {
+        value: u64,
     },
     Freed {
-        runs: usize,
-        pages: NrPages,
+        count: usize,
+        taken: Bytes,
     },
+    Made,
+    Destroyed,
+    Shrunk,
+}
+
+/// The size of what was allocated, as it was asked for.
+pub(super) enum Size {
+    Order(Order),
+    Bytes(Bytes),
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Order(order) => write!(f, "order {order}"),
+            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.get()),
+        }
+    }
 }
 
 impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Allocated {
-                count,
-                order,
-                pages,
-                ..
-            } => write!(f, "allocated {count} x order {order}, {pages} pages"),
-            Self::Freed { runs, pages } => write!(f, "freed {runs}, {pages} pages"),
+                count, what, taken, ..
+            } => write!(f, "allocated {count} x {what}, {} bytes taken", taken.get()),
+            Self::Added { value } => write!(f, "each online CPU added {value}"),
+            Self::Freed { count, taken } => write!(f, "freed {count}, {} bytes", taken.get()),
+            Self::Made => f.write_str("made the cache"),
+            Self::Destroyed => f.write_str("destroyed the cache"),
+            Self::Shrunk => f.write_str("gave empty slabs back"),
         }
     }
 }
@@ -176,11 +180,25 @@ impl<M: Manager> Lab<M> {
 
     fn run_command(&self, command: &Command<'_>) -> Result<Done, Refusal> {
         match command {
-            Command::Alloc(alloc) => match pages_request(alloc) {
-                Some(request) => self.alloc(alloc, request),
-                None => self.refuse_command(command),
-            },
-            Command::Free(free) if !free.defer => self.free(free.which),
+            Command::Alloc(alloc) if alloc.memcg.is_none() && alloc.kind.is_none() => {
+                self.alloc(alloc)
+            }
+            Command::AddPercpu { id, value } => self.add_percpu(id.get(), *value),
+            Command::Free(free) => self.free(free),
+            Command::CacheCreate(create) => {
+                let make = || self.manager.cache_create(create);
+                self.caches.create(create.name.as_str(), make)?;
+                Ok(Done::Made)
+            }
+            Command::CacheDestroy { name } => {
+                self.caches.destroy(name.as_str())?;
+                Ok(Done::Destroyed)
+            }
+            Command::Shrink { cache } => {
+                let cache = self.caches.pin(cache.as_str())?;
+                cache.get().shrink();
+                Ok(Done::Shrunk)
+            }
             _ => self.refuse_command(command),
         }
     }
@@ -188,129 +206,15 @@ impl<M: Manager> Lab<M> {
     fn refuse_command(&self, command: &Command<'_>) -> Result<Done, Refusal> {
         Err(Refusal::NotOffered(self.manager.not_offered(command)))
     }
-
-    fn alloc(&self, alloc: &Alloc<'_>, request: Request) -> Result<Done, Refusal> {
-        let count = alloc.count.unwrap_or(Count::ONE);
-        let plan = self.manager.plan(&request)?;
-        let asked = Asked::new(request, alloc.tag.map(|tag| tag.as_str()))?;
-        let total = request
-            .order
-            .nr_pages()
-            .checked_mul(usize_from(count.get()));
-        let pages = self.live.lock().promise(total)?;
-        let mut runs = KVVec::new();
-        let held = self
-            .fill(&plan, count, &mut runs)
-            .and_then(|()| self.live.lock().add(&asked, &mut runs));
-        match held {
-            Ok(ids) => Ok(Done::Allocated {
-                ids,
-                count,
-                order: request.order,
-                pages,
-            }),
-            Err(refusal) => {
-                for run in runs.drain_all() {
-                    drop(run);
-                    cond_resched();
-                }
-                self.live.lock().returned(pages);
-                Err(refusal)
-            }
-        }
-    }
-
-    fn fill(
-        &self,
-        plan: &M::Plan,
-        count: Count,
-        runs: &mut KVVec<M::Pages>,
-    ) -> Result<(), Refusal> {
-        runs.reserve(usize_from(count.get()), quietly())
-            .map_err(|_| Refusal::NoTable)?;
-        for _ in 0..count.get() {
-            if current!().signal_pending() {
-                return Err(Refusal::Interrupted);
-            }
-            let run = self.manager.alloc(plan)?;
-            runs.push(run, quietly()).map_err(|_| Refusal::NoTable)?;
-            cond_resched();
-        }
-        Ok(())
-    }
-
-    fn free(&self, which: Which<'_>) -> Result<Done, Refusal> {
-        match which {
-            Which::Id(id) => self.free_id(id.get()),
-            Which::All => Ok(self.free_all()),
-            Which::Tag(tag) => match self.free_where(|asked| asked.tag() == Some(tag.as_str())) {
-                Done::Freed { runs: 0, .. } => Err(Refusal::NoTag),
-                freed => Ok(freed),
-            },
-        }
-    }
-
-    fn free_id(&self, id: u64) -> Result<Done, Refusal> {
-        let run = self.live.lock().take_id(id).ok_or(Refusal::NoId(id))?;
-        let pages = run.order().nr_pages();
-        drop(run);
-        self.live.lock().returned(pages);
-        Ok(Done::Freed { runs: 1, pages })
-    }
-
-    /// Frees whatever is held.
-    pub(super) fn free_all(&self) -> Done {
-        self.free_where(|_| true)
-    }
-
-    /// Frees the runs that were live when it started and that `wanted` picks.
-    fn free_where(&self, wanted: impl Fn(&Asked) -> bool) -> Done {
-        let (mut runs, mut pages) = (0, NrPages::ZERO);
-        let mut from = Some(1);
-        let last = self.live.lock().last_id();
-        while let Some(id) = from {
-            let mut batch = [const { None }; BATCH];
-            from = self.live.lock().take_batch((id, last), &wanted, &mut batch);
-            let mut returned = NrPages::ZERO;
-            for run in batch.into_iter().flatten() {
-                runs += 1;
-                returned += run.order().nr_pages();
-                drop(run);
-            }
-            self.live.lock().returned(returned);
-            pages += returned;
-            cond_resched();
-        }
-        Done::Freed { runs, pages }
-    }
 }
 
 impl Done {
     fn ids(&self) -> Ids {
         match self {
             Self::Allocated { ids, .. } => Ids(Some(*ids)),
-            Self::Freed { .. } => Ids(None),
+            _ => Ids(None),
         }
     }
-}
-
-/// The request in a command, if it asks for pages that nobody else is charged for.
-fn pages_request(alloc: &Alloc<'_>) -> Option<Request> {
-    let What::Pages { order, migratetype } = alloc.what else {
-        return None;
-    };
-    if alloc.memcg.is_some() || alloc.kind.is_some() {
-        return None;
-    }
-    Some(Request {
-        order: order.unwrap_or(Order::ZERO),
-        gfp: alloc.gfp.unwrap_or(Gfp::from_flag(Flag::GfpKernel)),
-        node: match alloc.node {
-            Some(NodeWish::Id(node)) => Some(node),
-            Some(NodeWish::Any) | None => None,
-        },
-        migratetype,
-    })
 }
 
 /// Adds one row to a report.

@@ -14,7 +14,10 @@
 //! # Reference   `mm/slub.c`: `__do_kmalloc_node()`, `__ksize()`; `mm/slab_common.c`:
 //!               `kmalloc_size_roundup()`.
 
-use core::ptr::NonNull;
+use core::{
+    mem::ManuallyDrop,
+    ptr::NonNull, //
+};
 
 use kernel::{
     bindings,
@@ -119,6 +122,15 @@ impl Kmalloc {
     pub fn zone(&self) -> Option<ZoneKind> {
         // SAFETY: By the invariant it is memory of a slab or of the buddy, not freed.
         unsafe { pages::zone_of(self.addr) }
+    }
+}
+
+impl Kmalloc {
+    /// Frees it once every reader of RCU that may still see it is done (`kvfree_rcu_mightsleep()`).
+    pub fn free_deferred(self) {
+        let memory = ManuallyDrop::new(self);
+        // SAFETY: By the invariant it is ours to free, and it is forgotten here.
+        unsafe { super::free_deferred(memory.addr) };
     }
 }
 

@@ -28,7 +28,13 @@ mod refusal;
 #[cfg(CONFIG_KUNIT)]
 mod tests;
 
-use core::ptr::NonNull;
+use core::{
+    mem::ManuallyDrop,
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
 
 use kernel::{
     bindings,
@@ -404,6 +410,21 @@ impl Object {
         let seat = self.cache.constructor.as_ref()?;
         // SAFETY: By the invariant the object is live and this cache's, whose constructor ran on it.
         unsafe { seat.read(self.addr) }
+    }
+}
+
+impl Object {
+    /// Frees it once every reader of RCU that may still see it is done (`kvfree_rcu_mightsleep()`);
+    /// until then its bytes stay.
+    pub fn free_deferred(self) {
+        let object = ManuallyDrop::new(self);
+        // SAFETY: By the invariant it is ours to free, and it is forgotten here.
+        unsafe { super::free_deferred(object.addr) };
+        // SAFETY: `object` is not dropped, nor used any more.
+        let cache = unsafe { ptr::read(&object.cache) };
+        // INVARIANT: one object less; pairs with the addition in `own`. Linux waits for those that
+        // are still on their way when the cache is destroyed.
+        cache.nr_objects.fetch_sub(1, Relaxed);
     }
 }
 

@@ -26,6 +26,8 @@ pub mod version;
 pub mod vmalloc;
 pub mod zone;
 
+use core::ptr::NonNull;
+
 use kernel::{
     alloc::flags::__GFP_NOWARN,
     bindings,
@@ -59,6 +61,16 @@ pub fn quietly() -> kernel::alloc::Flags {
 unsafe fn read_once<T: Copy>(ptr: *const T) -> T {
     // SAFETY: The caller's promise; a volatile read is neither torn nor repeated.
     unsafe { ptr.read_volatile() }
+}
+
+/// Frees memory of `kmalloc()`, of a slab cache or of `vmalloc()` after a grace period of RCU.
+///
+/// # Safety
+///
+/// `addr` is the start of such memory, which is the caller's to free. Process context.
+unsafe fn free_deferred(addr: NonNull<u8>) {
+    // SAFETY: The caller's promise; without a head the call may sleep, which the context allows.
+    unsafe { bindings::kvfree_call_rcu(core::ptr::null_mut(), addr.as_ptr().cast()) };
 }
 
 /// Gives way to other tasks in a long loop (`cond_resched()`); process context only.

@@ -39,6 +39,7 @@ use crate::algo::{
     gfp::Flag,
     snapshot::CpuCopy,
     units::{
+        Address,
         Bytes,
         NodeId,
         Pfn, //
@@ -221,7 +222,7 @@ impl Percpu {
             };
             Some(CpuCopy {
                 cpu,
-                address: copy.as_ptr().addr(),
+                address: Address::new(copy.as_ptr().addr()),
                 pfn: Pfn::new(pfn),
                 node: NodeId::from_int(nid),
             })
@@ -361,7 +362,7 @@ mod tests {
         for (copy, cpu) in area.copies().zip(possible_cpus()) {
             assert_eq!(copy.cpu, cpu);
             assert_eq!(area.value(cpu), Some(0));
-            assert!(copy.address % 8 == 0 && Some(copy.address) != last);
+            assert!(copy.address.get() % 8 == 0 && Some(copy.address) != last);
             last = Some(copy.address);
         }
         assert_eq!(area.copies().count(), possible_cpus().count());

@@ -18,6 +18,7 @@
 use core::{
     fmt,
     marker::PhantomData,
+    mem::ManuallyDrop,
     ptr::{
         self,
         NonNull, //
@@ -227,6 +228,15 @@ impl Area {
             node: NodeId::from_int(nid),
             zone: zone::kind_of_index(zone),
         })
+    }
+}
+
+impl Area {
+    /// Frees it once every reader of RCU that may still see it is done (`kvfree_rcu_mightsleep()`).
+    pub fn free_deferred(self) {
+        let area = ManuallyDrop::new(self);
+        // SAFETY: By the invariant it is ours to free, and it is forgotten here.
+        unsafe { super::free_deferred(area.start.cast()) };
     }
 }
 

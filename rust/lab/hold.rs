@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The commands that allocate and free: `alloc`, `add`, `free`.
+//!
+//!   alloc   request -> plan -> promise -> allocate -> add      undone in reverse if a step fails
+//!   free    take out of the table in batches -> give back -> the promise is returned
+//!
+//! # Locking     `live` is never held over an allocation or a free, so that two writers and a reader
+//!               of `live` do not wait for each other; over [`Manager`]'s per-CPU addition it is.
+//! # Cost        a line's own work; a batch of 32 takes the lock once.
+//! # Limits      a signal ends an allocation, not a free; of `free defer=1`, which waits for a grace
+//!               period for each area where Linux has no room to note it, also that.
+//! # Reference   DESIGN.md section 3.
+
+use kernel::{
+    current,
+    prelude::*,
+    sync::Arc, //
+};
+
+use super::{
+    caches::Pinned,
+    live::{
+        Asked,
+        Batch, //
+    },
+    run::{
+        Done,
+        Size, //
+    },
+    Cache,
+    Holding,
+    Kind,
+    Lab,
+    Manager,
+    Plan,
+    Refusal,
+    Request,
+    Wanted, //
+};
+use crate::algo::{
+    command::{
+        Alloc,
+        Count,
+        Free,
+        NodeWish,
+        What,
+        Which, //
+    },
+    gfp::{
+        Flag,
+        Gfp, //
+    },
+    units::{
+        usize_from,
+        Bytes,
+        Order, //
+    },
+};
+use crate::linux::{
+    cond_resched,
+    quietly,
+    PAGE_SHIFT, //
+};
+
+impl<M: Manager> Lab<M> {
+    /// Allocates what a line asks for, all of it or nothing.
+    pub(super) fn alloc(&self, alloc: &Alloc<'_>) -> Result<Done, Refusal> {
+        let count = alloc.count.unwrap_or(Count::ONE);
+        // Keeps the cache until what was allocated of it is in the table.
+        let cache = match alloc.what {
+            What::Cached(name) => Some(self.caches.pin(name.as_str())?),
+            _ => None,
+        };
+        let request = request(alloc, cache.as_ref())?;
+        let (kind, size) = described(&request.wanted);
+        let plan = self.manager.plan(&request)?;
+        let taken = plan.taken();
+        let asked = Asked::new(kind, (size.bytes(), taken.unwrap_or_default()), request.gfp)
+            .named(
+                alloc.tag.map(|tag| tag.as_str()),
+                cache.as_ref().map(Pinned::name),
+            )?;
+        let total = taken.and_then(|taken| taken.checked_mul(usize_from(count.get())));
+        let taken = self.live.lock().promise(kind, total)?;
+        match self.fill_and_add(&plan, count, &asked) {
+            Ok(ids) => Ok(Done::Allocated {
+                ids,
+                count,
+                what: size,
+                taken,
+            }),
+            Err(refusal) => {
+                self.live.lock().returned(kind, taken);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Allocates `count` times what was planned and puts it into the table.
+    fn fill_and_add(
+        &self,
+        plan: &M::Plan,
+        count: Count,
+        asked: &Arc<Asked>,
+    ) -> Result<(u64, u64), Refusal> {
+        let mut holdings = KVVec::new();
+        let filled = self.fill(plan, count, &mut holdings);
+        let held = filled.and_then(|()| self.live.lock().add(asked, &mut holdings));
+        // Nothing is left in there if all went well.
+        for holding in holdings.drain_all() {
+            drop(holding);
+            cond_resched();
+        }
+        held
+    }
+
+    fn fill(
+        &self,
+        plan: &M::Plan,
+        count: Count,
+        holdings: &mut KVVec<M::Holding>,
+    ) -> Result<(), Refusal> {
+        let count = usize_from(count.get());
+        holdings
+            .reserve(count, quietly())
+            .map_err(|_| Refusal::NoTable)?;
+        while holdings.len() < count {
+            if current!().signal_pending() {
+                return Err(Refusal::Interrupted);
+            }
+            let want = count - holdings.len();
+            self.manager.alloc(plan, want.min(BULK), holdings)?;
+            cond_resched();
+        }
+        Ok(())
+    }
+
+    /// Has every online CPU add to its own copy of a per-CPU variable.
+    pub(super) fn add_percpu(&self, id: u64, value: u64) -> Result<Done, Refusal> {
+        // The lock keeps the variable while CPUs are at it, which takes microseconds.
+        let live = self.live.lock();
+        let holding = live.get(id).ok_or(Refusal::NoId(id))?;
+        match holding.add_on_each_cpu(value) {
+            true => Ok(Done::Added { value }),
+            false => Err(Refusal::NotPercpu(id)),
+        }
+    }
+
+    /// Frees what a line names.
+    pub(super) fn free(&self, free: &Free<'_>) -> Result<Done, Refusal> {
+        let freed = match free.which {
+            Which::Id(id) => self.free_id(id.get(), free.defer)?,
+            Which::All => self.free_where(free.defer, |_| true)?,
+            Which::Tag(tag) => {
+                match self.free_where(free.defer, |asked| asked.tag() == Some(tag.as_str()))? {
+                    Done::Freed { count: 0, .. } => return Err(Refusal::NoTag),
+                    freed => freed,
+                }
+            }
+        };
+        Ok(freed)
+    }
+
+    fn free_id(&self, id: u64, defer: bool) -> Result<Done, Refusal> {
+        let mut batch = Batch::new();
+        let mut live = self.live.lock();
+        if defer && !live.all(|it, _| it == id, |asked| self.manager.defers(asked.kind)) {
+            return Err(CANNOT_WAIT);
+        }
+        if !live.take_id(id, &mut batch) {
+            return Err(Refusal::NoId(id));
+        }
+        drop(live);
+        Ok(self.give_back(batch, defer))
+    }
+
+    /// Frees whatever is held.
+    pub(super) fn free_all(&self) {
+        // Only a deferred free can be refused.
+        let _ = self.free_where(false, |_| true);
+    }
+
+    /// Frees what was live when it started and `wanted` picks; nothing, if part of that cannot wait
+    /// for a grace period and should.
+    fn free_where(&self, defer: bool, wanted: impl Fn(&Asked) -> bool) -> Result<Done, Refusal> {
+        let live = self.live.lock();
+        let last = live.last_id();
+        if defer && !live.all(|_, asked| wanted(asked), |it| self.manager.defers(it.kind)) {
+            return Err(CANNOT_WAIT);
+        }
+        drop(live);
+        let (mut count, mut taken) = (0, Bytes::ZERO);
+        let mut from = Some(1);
+        while let Some(id) = from {
+            let mut batch = Batch::new();
+            from = self.live.lock().take_batch((id, last), &wanted, &mut batch);
+            if let Done::Freed {
+                count: some,
+                taken: bytes,
+            } = self.give_back(batch, defer)
+            {
+                count += some;
+                taken = taken.saturating_add(bytes);
+            }
+            cond_resched();
+        }
+        Ok(Done::Freed { count, taken })
+    }
+
+    /// Gives a batch back to the manager, and then its share of the limit.
+    fn give_back(&self, batch: Batch<M::Holding>, defer: bool) -> Done {
+        for holding in batch.holdings.into_iter().flatten() {
+            match defer {
+                true => self.manager.free_deferred(holding),
+                false => drop(holding),
+            }
+        }
+        let mut live = self.live.lock();
+        let mut sum = Bytes::ZERO;
+        for (&kind, &taken) in Kind::ALL.iter().zip(&batch.taken) {
+            live.returned(kind, taken);
+            sum = sum.saturating_add(taken);
+        }
+        Done::Freed {
+            count: batch.count,
+            taken: sum,
+        }
+    }
+}
+
+/// How many are asked of a manager at a time; a signal is looked for in between.
+const BULK: usize = 64;
+
+const CANNOT_WAIT: Refusal = Refusal::NotOffered(
+    "defer= is for objects and areas; pages and per-CPU variables are freed at once",
+);
+
+/// The request in a command; `cache` is the one that it names.
+fn request<C: Cache>(
+    alloc: &Alloc<'_>,
+    cache: Option<&Pinned<'_, C>>,
+) -> Result<Request<C>, Refusal> {
+    let wanted = match alloc.what {
+        What::Pages { order, migratetype } => Wanted::Pages {
+            order: order.unwrap_or(Order::ZERO),
+            migratetype,
+        },
+        What::Sized(size) => Wanted::Sized(size),
+        What::Cached(_) => Wanted::Cached(cache.ok_or(Refusal::NoCache)?.get().clone()),
+        What::Percpu { size, align } => Wanted::Percpu { size, align },
+        What::Vmalloc { size, align } => Wanted::Vmalloc { size, align },
+    };
+    Ok(Request {
+        wanted,
+        gfp: alloc.gfp.unwrap_or(Gfp::from_flag(Flag::GfpKernel)),
+        node: match alloc.node {
+            Some(NodeWish::Id(node)) => Some(node),
+            Some(NodeWish::Any) | None => None,
+        },
+    })
+}
+
+/// The kind of what is wanted, and its size.
+fn described<C: Cache>(wanted: &Wanted<C>) -> (Kind, Size) {
+    match wanted {
+        Wanted::Pages { order, .. } => (Kind::Pages, Size::Order(*order)),
+        Wanted::Sized(size) => (Kind::Object, Size::Bytes(*size)),
+        Wanted::Cached(cache) => (Kind::Object, Size::Bytes(cache.object_size())),
+        Wanted::Percpu { size, .. } => (Kind::Percpu, Size::Bytes(*size)),
+        Wanted::Vmalloc { size, .. } => (Kind::Vmalloc, Size::Bytes(*size)),
+    }
+}
+
+impl Size {
+    fn bytes(&self) -> Bytes {
+        match self {
+            Self::Order(order) => order.nr_pages().bytes(PAGE_SHIFT).unwrap_or_default(),
+            Self::Bytes(bytes) => *bytes,
+        }
+    }
+}
