@@ -71,6 +71,39 @@ pages_fail() {
 alloc pages order=1 tag=fault" 0 2
 }
 
+# A cache that was made is destroyed again, so that the next round can make it.
+objects_fail() {
+	each_fails "alloc object size=100 count=40 tag=fault" && each_fails "alloc object size=20000 tag=fault" &&
+		each_fails "alloc percpu size=64 count=3 tag=fault" &&
+		each_fails "alloc vmalloc size=100K count=3 tag=fault" || return 1
+	ctl "cache create name=fault size=100 flags=no_merge" || return 1
+	each_fails "alloc object cache=fault count=100" && ctl "cache destroy name=fault"
+}
+
+# Either the cache is there, and can be destroyed, or it is not, and can be made.
+making_caches_fails() {
+	local nth=0 passed=0 refused=0
+	while [ "$passed" -lt $ENOUGH ]; do
+		nth=$((nth + 1))
+		[ "$nth" -le 400 ] || { note "no end after 400"; return 1; }
+		echo "$nth" >&4
+		if echo "cache create name=fault size=200 flags=no_merge ctor=1" >&3; then
+			disarm
+			passed=$((passed + 1))
+		else
+			disarm
+			passed=0
+			refused=$((refused + 1))
+			ctl "cache create name=fault size=200 flags=no_merge ctor=1" || { note "fault $nth"; return 1; }
+		fi
+		ctl "alloc object cache=fault
+free all
+cache destroy name=fault" || { note "fault $nth: $(tail -n 1 "$LINUX/result")"; return 1; }
+	done
+	note "$((nth - ENOUGH)) faults, $refused refusals"
+	[ "$refused" -gt 0 ]
+}
+
 # Freeing needs no memory of its own but for the report: a fault there must not lose what is held.
 freeing_fails() {
 	local nth=0 passed=0 status
@@ -93,8 +126,11 @@ freeing_fails() {
 # fault gives an error, and the next read is whole.
 reading_fails() {
 	local file nth failed
-	for file in "$OXMM/README" "$LINUX/nodes" "$LINUX/zones" "$LINUX/free_area" "$LINUX/zonelists" \
-		"$LINUX/live" "$LINUX/result"; do
+	ctl "cache create name=fault size=100
+alloc object cache=fault count=10
+alloc percpu size=8
+alloc vmalloc size=40K" || return 1
+	for file in "$OXMM/README" $(find "$LINUX" -type f ! -perm 200); do
 		failed=0
 		for nth in $(seq 60); do
 			echo "$nth" >&4
@@ -104,6 +140,8 @@ reading_fails() {
 		note "$failed of 60 reads failed: $file"
 		[ "$failed" -gt 3 ] && [ "$(wc -l <"$file")" -gt 0 ] || return 1
 	done
+	ctl "free all
+cache destroy name=fault"
 }
 
 # faulty NTH PROGRAM...: runs a program in the process that the fault was set up for.
@@ -138,8 +176,10 @@ loading_fails() {
 }
 
 arm
-plan 5
+plan 7
 check "each allocation of alloc pages fails once" pages_fail
+check "each allocation of the other kinds fails once" objects_fail
+check "each allocation of cache create fails once" making_caches_fails
 check "each allocation of free fails once" freeing_fails
 check "each allocation of each view fails once" reading_fails
 check "each allocation of loading fails once" loading_fails

@@ -66,28 +66,64 @@ near_name_is_offered() {
 	refused EINVAL "alloc pages gfp=GFP_KERNAL" && grep -q GFP_KERNEL "$LINUX/result"
 }
 
+# files MODE: those with that mode, a line each.
+files() { find "$OXMM" -type f -perm "$1"; }
+
 # What may only be read cannot be written, and the other way round; root is not asked by mode
 # alone, so that the file itself must refuse.
 wrong_direction() {
 	local file
-	for file in "$OXMM/README" "$OXMM/version" "$LINUX"/*; do
-		[ "$file" = "$LINUX/ctl" ] && continue
+	[ "$(files 200)" = "$LINUX/ctl" ] && [ "$(files 400 | wc -l)" -gt 8 ] || return 1
+	[ ! "$(find "$OXMM" -type f ! -perm 200 ! -perm 400 ! -perm 600)" ] || return 1
+	for file in $(files 400); do
 		echo x 2>/dev/null >"$file" && { note "$file took a write"; return 1; }
 	done
 	cat "$LINUX/ctl" >/dev/null 2>&1 && { note "ctl was read"; return 1; }
 	return 0
 }
 
+# bad_question FILE ERRNO TEXT: is refused, with a sentence, and leaves the answer as it was.
+bad_question() {
+	if printf '%b' "$3" | feed "$1"; then
+		note "$1 took $3"
+		return 1
+	fi
+	says "$2" || { note "$1: $3"; return 1; }
+}
+
+# Views that are asked something: nonsense is refused as it is by ctl, and no line is the default.
+nonsense_questions() {
+	local file number
+	number=$(printf '%0600d' 0)
+	for file in $(files 600); do
+		feed "$file" </dev/null && cat "$file" >/dev/null || { note "$file: empty"; return 1; }
+		bad_question "$file" EINVAL 'x\n' && bad_question "$file" EINVAL 'order\n' &&
+			bad_question "$file" EINVAL 'x=1\n' && bad_question "$file" EINVAL '=\n' &&
+			bad_question "$file" EINVAL '\001\002' && bad_question "$file" EINVAL '\0377\0376' &&
+			bad_question "$file" E2BIG "order=$number" || return 1
+		dd if=/dev/urandom bs=4096 count=1 2>/dev/null | feed "$file" && return 1
+		dd if=/dev/zero bs=1M count=1 2>/dev/null | feed "$file" && return 1
+		cat "$file" >/dev/null || return 1
+	done
+}
+
+bad_numbers() {
+	bad_question "$LINUX/would" ERANGE 'order=19' && bad_question "$LINUX/would" EINVAL 'gfp=GFP_KERNAL' &&
+		bad_question "$LINUX/would" EINVAL 'order=1 order=1' && bad_question "$LINUX/page" EINVAL 'pfn=1 id=1' &&
+		bad_question "$LINUX/page" ERANGE 'pfn=0x10000000000000000' && bad_question "$LINUX/page" EINVAL 'addr=x' &&
+		bad_question "$LINUX/kmalloc" ERANGE 'size=0' && bad_question "$LINUX/gfp" ERANGE 'gfp=0x100000000'
+}
+
 # One byte at a time gives what one read gives; so does a read in the middle.
 odd_reads() {
 	local file
-	for file in "$OXMM/README" "$OXMM/version" "$LINUX/zonelists" "$LINUX/live"; do
+	for file in "$OXMM/README" "$OXMM/version" "$LINUX/zonelists" "$LINUX/live" "$LINUX/kmalloc"; do
 		[ "$(dd if="$file" bs=7 2>/dev/null | md5sum)" = "$(md5sum <"$file")" ] || return 1
 		dd if="$file" bs=1 skip=1000000 count=1 2>/dev/null | wc -c | grep -qx 0 || return 1
 	done
 }
 
-plan 11
+plan 13
 check "empty writes do nothing" empty_write
 check "binary writes are refused" binary_write
 check "huge writes are refused" huge_write
@@ -96,6 +132,8 @@ check "truncated writes are refused or mean what they say" truncated_write
 check "nonsense is refused" nonsense
 check "a near name is offered" near_name_is_offered
 check "files refuse the wrong direction" wrong_direction
+check "views that are asked refuse nonsense" nonsense_questions
+check "views that are asked refuse bad numbers" bad_numbers
 check "odd reads fit together" odd_reads
 check "result ends with the last write" ctl "free all"
 check "nothing is held" [ "$(held)" -eq 0 ]

@@ -54,6 +54,9 @@ check() {
 # ctl LINES: writes to ctl in one write; says nothing, the status tells.
 ctl() { echo "$1" 2>/dev/null >"$LINUX/ctl"; }
 
+# ask VIEW QUESTION: writes it to the view; says nothing, the status tells.
+ask() { echo "$2" 2>/dev/null >"$LINUX/$1"; }
+
 # refused ERRNO LINES: the write fails, and `result` ends with that errno and a sentence.
 refused() {
 	local errno=$1

@@ -11,17 +11,35 @@ stop=/tmp/soak.stop
 # Some of these fail while the module is away: that is the point. An open file pins the module, so
 # that each round ends in a pause for it to go.
 writer() {
+	local pfn=0
 	while [ ! -e $stop ]; do
 		ctl "alloc pages order=$(($1 % 4)) count=50 tag=w$1
 alloc pages order=4 node=0 count=4 tag=w$1
 free tag=w$1"
+		ctl "cache create name=c$1 size=$((100 + $1)) flags=no_merge
+alloc object cache=c$1 count=100 tag=c$1
+alloc object size=3000 count=20 tag=c$1
+alloc percpu size=16 tag=c$1
+alloc vmalloc size=100K tag=c$1
+shrink cache=c$1"
+		ctl "free tag=c$1 defer=0"
+		# One cache for all: who comes last destroys it, who finds it in use is told so.
+		ctl "cache create name=all size=64"
+		ctl "alloc object cache=all count=64 tag=o$1"
+		ctl "free tag=o$1 defer=1"
+		ctl "cache destroy name=all"
+		ctl "cache destroy name=c$1"
+		pfn=$((pfn + 12345))
+		ask page "pfn=$pfn"
+		ask would "order=$(($1 % 11)) gfp=GFP_ATOMIC"
+		ask kmalloc "size=$((pfn % 9000 + 1))"
 		usleep "$2"
 	done
 }
 
 reader() {
 	while [ ! -e $stop ]; do
-		cat "$OXMM"/README "$OXMM"/version "$LINUX"/* >/dev/null 2>&1
+		find "$OXMM" -type f ! -name ctl -exec cat {} + >/dev/null 2>&1
 		usleep "$1"
 	done
 }
@@ -69,7 +87,15 @@ came_and_went() {
 	[ "$(cat /tmp/soak.gone)" -gt 0 ]
 }
 
-freed_in_the_end() { ctl "free all" && [ "$(held)" -eq 0 ]; }
+freed_in_the_end() {
+	local cpu
+	ctl "free all" && [ "$(held)" -eq 0 ] || return 1
+	for cpu in $(seq 0 $(($(nproc) - 1))); do
+		ctl "cache destroy name=c$cpu"
+	done
+	ctl "cache destroy name=all"
+	[ "$(grep -c '^oxmm-' /proc/slabinfo)" -eq 0 ]
+}
 
 plan 4
 check "all CPUs allocate, free and read" run_all stay
