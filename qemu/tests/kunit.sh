@@ -20,6 +20,7 @@ if [ ! -d "$DEBUG/kunit" ]; then
 	exit 0
 fi
 set -- \
+	oxmm_caches \
 	oxmm_gfp \
 	oxmm_kmalloc \
 	oxmm_kmem_cache \

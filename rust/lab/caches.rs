@@ -211,3 +211,82 @@ impl<C: Cache> Drop for Hold<'_, C> {
         self.caches.unpinned.notify_all();
     }
 }
+
+#[kunit_tests(oxmm_caches)]
+mod tests {
+    use kernel::sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    };
+
+    use super::*;
+    use crate::algo::units::Bytes;
+
+    /// A cache whose number of objects the test sets.
+    #[derive(Clone)]
+    struct Fake(Arc<Atomic<usize>>);
+
+    impl Cache for Fake {
+        fn object_size(&self) -> Bytes {
+            Bytes::new(8)
+        }
+
+        fn nr_objects(&self) -> usize {
+            self.0.load(Relaxed)
+        }
+
+        fn shrink(&self) {}
+    }
+
+    fn make() -> Result<Fake, Refusal> {
+        let objects = Arc::new(Atomic::new(0), GFP_KERNEL);
+        objects.map(Fake).map_err(|_| Refusal::NoTable)
+    }
+
+    /// A name is one cache's as long as that lives, and is listed as long.
+    #[test]
+    fn a_name_is_one_caches() -> Result {
+        let caches = KBox::pin_init(Caches::<Fake>::new(), GFP_KERNEL)?;
+        assert!(caches.create("a", make).is_ok());
+        assert!(matches!(
+            caches.create("a", make),
+            Err(Refusal::CacheExists)
+        ));
+        assert!(caches.create("b", make).is_ok());
+        assert!(caches.names().is_ok_and(|names| names.len() == 2));
+        assert!(caches.destroy("a").is_ok());
+        assert!(matches!(caches.destroy("a"), Err(Refusal::NoCache)));
+        assert!(matches!(caches.pin("a"), Err(Refusal::NoCache)));
+        assert!(caches.create("a", make).is_ok());
+        Ok(())
+    }
+
+    /// A cache that could not be made leaves its name free.
+    #[test]
+    fn a_failure_leaves_the_name_free() -> Result {
+        let caches = KBox::pin_init(Caches::<Fake>::new(), GFP_KERNEL)?;
+        let failed = caches.create("a", || Err(Refusal::NoTable));
+        assert!(matches!(failed, Err(Refusal::NoTable)));
+        assert!(caches.names().is_ok_and(|names| names.is_empty()));
+        assert!(caches.create("a", make).is_ok());
+        Ok(())
+    }
+
+    /// Objects keep a cache; so it can be pinned and used after the refusal.
+    #[test]
+    fn objects_keep_a_cache() -> Result {
+        let caches = KBox::pin_init(Caches::<Fake>::new(), GFP_KERNEL)?;
+        assert!(caches.create("a", make).is_ok());
+        let objects = caches.pin("a").map(|pinned| pinned.get().clone());
+        let objects = objects.map_err(|_| ENOENT)?;
+        objects.0.store(3, Relaxed);
+        assert!(matches!(caches.destroy("a"), Err(Refusal::CacheInUse(3))));
+        assert!(caches.pin("a").is_ok_and(|it| it.name() == "a"));
+        objects.0.store(0, Relaxed);
+        assert!(caches.destroy("a").is_ok());
+        Ok(())
+    }
+}
