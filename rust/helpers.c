@@ -17,6 +17,7 @@
 #include <linux/string.h>
 #include <linux/topology.h>
 #include <linux/utsname.h>
+#include <linux/version.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 #include <generated/utsrelease.h>
@@ -99,6 +100,132 @@ void oxmm_zone_unlock(struct zone *zone, unsigned long flags)
 	spin_unlock_irqrestore(&zone->lock, flags);
 }
 
+/* Statistics: include/linux/mmzone.h, include/linux/vmstat.h; the names are those of /proc/vmstat. */
+
+size_t oxmm_sizeof_per_cpu_zonestat(void)
+{
+	return sizeof(struct per_cpu_zonestat);
+}
+
+size_t oxmm_sizeof_per_cpu_nodestat(void)
+{
+	return sizeof(struct per_cpu_nodestat);
+}
+
+const char *oxmm_zone_stat_name(unsigned int item)
+{
+	static const char *const names[NR_VM_ZONE_STAT_ITEMS] = {
+		[NR_FREE_PAGES] = "nr_free_pages",
+		[NR_FREE_PAGES_BLOCKS] = "nr_free_pages_blocks",
+		[NR_ZONE_INACTIVE_ANON] = "nr_zone_inactive_anon",
+		[NR_ZONE_ACTIVE_ANON] = "nr_zone_active_anon",
+		[NR_ZONE_INACTIVE_FILE] = "nr_zone_inactive_file",
+		[NR_ZONE_ACTIVE_FILE] = "nr_zone_active_file",
+		[NR_ZONE_UNEVICTABLE] = "nr_zone_unevictable",
+		[NR_ZONE_WRITE_PENDING] = "nr_zone_write_pending",
+		[NR_MLOCK] = "nr_mlock",
+#if IS_ENABLED(CONFIG_ZSMALLOC)
+		[NR_ZSPAGES] = "nr_zspages",
+#endif
+		[NR_FREE_CMA_PAGES] = "nr_free_cma",
+#ifdef CONFIG_UNACCEPTED_MEMORY
+		[NR_UNACCEPTED] = "nr_unaccepted",
+#endif
+	};
+
+	return item < ARRAY_SIZE(names) ? names[item] : NULL;
+}
+
+const char *oxmm_node_stat_name(unsigned int item)
+{
+	static const char *const names[NR_VM_NODE_STAT_ITEMS] = {
+		[NR_INACTIVE_ANON] = "nr_inactive_anon",
+		[NR_ACTIVE_ANON] = "nr_active_anon",
+		[NR_INACTIVE_FILE] = "nr_inactive_file",
+		[NR_ACTIVE_FILE] = "nr_active_file",
+		[NR_UNEVICTABLE] = "nr_unevictable",
+		[NR_SLAB_RECLAIMABLE_B] = "nr_slab_reclaimable",
+		[NR_SLAB_UNRECLAIMABLE_B] = "nr_slab_unreclaimable",
+		[NR_ISOLATED_ANON] = "nr_isolated_anon",
+		[NR_ISOLATED_FILE] = "nr_isolated_file",
+		[WORKINGSET_NODES] = "workingset_nodes",
+		[WORKINGSET_REFAULT_ANON] = "workingset_refault_anon",
+		[WORKINGSET_REFAULT_FILE] = "workingset_refault_file",
+		[WORKINGSET_ACTIVATE_ANON] = "workingset_activate_anon",
+		[WORKINGSET_ACTIVATE_FILE] = "workingset_activate_file",
+		[WORKINGSET_RESTORE_ANON] = "workingset_restore_anon",
+		[WORKINGSET_RESTORE_FILE] = "workingset_restore_file",
+		[WORKINGSET_NODERECLAIM] = "workingset_nodereclaim",
+		[NR_ANON_MAPPED] = "nr_anon_pages",
+		[NR_FILE_MAPPED] = "nr_mapped",
+		[NR_FILE_PAGES] = "nr_file_pages",
+		[NR_FILE_DIRTY] = "nr_dirty",
+		[NR_WRITEBACK] = "nr_writeback",
+		[NR_SHMEM] = "nr_shmem",
+		[NR_SHMEM_THPS] = "nr_shmem_hugepages",
+		[NR_SHMEM_PMDMAPPED] = "nr_shmem_pmdmapped",
+		[NR_FILE_THPS] = "nr_file_hugepages",
+		[NR_FILE_PMDMAPPED] = "nr_file_pmdmapped",
+		[NR_ANON_THPS] = "nr_anon_transparent_hugepages",
+		[NR_VMSCAN_WRITE] = "nr_vmscan_write",
+		[NR_VMSCAN_IMMEDIATE] = "nr_vmscan_immediate_reclaim",
+		[NR_DIRTIED] = "nr_dirtied",
+		[NR_WRITTEN] = "nr_written",
+		[NR_THROTTLED_WRITTEN] = "nr_throttled_written",
+		[NR_KERNEL_MISC_RECLAIMABLE] = "nr_kernel_misc_reclaimable",
+		[NR_FOLL_PIN_ACQUIRED] = "nr_foll_pin_acquired",
+		[NR_FOLL_PIN_RELEASED] = "nr_foll_pin_released",
+		[NR_VMALLOC] = "nr_vmalloc",
+		[NR_KERNEL_STACK_KB] = "nr_kernel_stack",
+#if IS_ENABLED(CONFIG_SHADOW_CALL_STACK)
+		[NR_KERNEL_SCS_KB] = "nr_shadow_call_stack",
+#endif
+		[NR_PAGETABLE] = "nr_page_table_pages",
+		[NR_SECONDARY_PAGETABLE] = "nr_sec_page_table_pages",
+#ifdef CONFIG_IOMMU_SUPPORT
+		[NR_IOMMU_PAGES] = "nr_iommu_pages",
+#endif
+#ifdef CONFIG_SWAP
+		[NR_SWAPCACHE] = "nr_swapcached",
+#endif
+#ifdef CONFIG_NUMA_BALANCING
+		[PGPROMOTE_SUCCESS] = "pgpromote_success",
+		[PGPROMOTE_CANDIDATE] = "pgpromote_candidate",
+		[PGPROMOTE_CANDIDATE_NRL] = "pgpromote_candidate_nrl",
+#endif
+		[PGDEMOTE_KSWAPD] = "pgdemote_kswapd",
+		[PGDEMOTE_DIRECT] = "pgdemote_direct",
+		[PGDEMOTE_KHUGEPAGED] = "pgdemote_khugepaged",
+		[PGDEMOTE_PROACTIVE] = "pgdemote_proactive",
+		[PGSTEAL_KSWAPD] = "pgsteal_kswapd",
+		[PGSTEAL_DIRECT] = "pgsteal_direct",
+		[PGSTEAL_KHUGEPAGED] = "pgsteal_khugepaged",
+		[PGSTEAL_PROACTIVE] = "pgsteal_proactive",
+		[PGSTEAL_ANON] = "pgsteal_anon",
+		[PGSTEAL_FILE] = "pgsteal_file",
+		[PGSCAN_KSWAPD] = "pgscan_kswapd",
+		[PGSCAN_DIRECT] = "pgscan_direct",
+		[PGSCAN_KHUGEPAGED] = "pgscan_khugepaged",
+		[PGSCAN_PROACTIVE] = "pgscan_proactive",
+		[PGSCAN_ANON] = "pgscan_anon",
+		[PGSCAN_FILE] = "pgscan_file",
+		[PGREFILL] = "pgrefill",
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+		[PGROTATE_ANON] = "pgrotate_anon",
+		[PGROTATE_FILE] = "pgrotate_file",
+#endif
+#ifdef CONFIG_HUGETLB_PAGE
+		[NR_HUGETLB] = "nr_hugetlb",
+#endif
+		[NR_BALLOON_PAGES] = "nr_balloon_pages",
+		[NR_KERNEL_FILE_PAGES] = "nr_kernel_file_pages",
+		[NR_GPU_ACTIVE] = "nr_gpu_active",
+		[NR_GPU_RECLAIM] = "nr_gpu_reclaim",
+	};
+
+	return item < ARRAY_SIZE(names) ? names[item] : NULL;
+}
+
 /* Pages: include/linux/gfp.h, include/linux/mm.h. */
 
 struct page *oxmm_alloc_pages(int nid, gfp_t gfp, unsigned int order)
@@ -150,6 +277,11 @@ void *oxmm_kmalloc(size_t size, gfp_t gfp, int nid)
 }
 
 /* Per-CPU memory: include/linux/percpu.h, include/linux/smp.h. */
+
+bool oxmm_cpu_online(unsigned int cpu)
+{
+	return cpu_online(cpu);
+}
 
 bool oxmm_cpu_possible(unsigned int cpu)
 {

@@ -25,10 +25,12 @@ set -- \
 	oxmm_kmalloc \
 	oxmm_kmem_cache \
 	oxmm_live \
+	oxmm_memory \
 	oxmm_node \
 	oxmm_pages \
 	oxmm_percpu \
 	oxmm_vmalloc \
+	oxmm_vmstat \
 	oxmm_zone
 plan $(($# + 1))
 for name in "$@"; do

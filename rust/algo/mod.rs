@@ -5,6 +5,7 @@
 //!   command        text of a user -> typed command; the grammar as data
 //!   fragmentation  free block counts -> the kernel's fragmentation indices
 //!   gfp            names of gfp flags; their values are the kernel's and come from outside
+//!   memory         the parts of memory, what no part holds, and what is available
 //!   snapshot       what a view shows of a manager at one moment
 //!   units          pfn, pages, order, node, zone, migratetype, bytes; all else stands on it
 //!
@@ -25,6 +26,7 @@ pub mod units;
 pub mod command;
 pub mod fragmentation;
 pub mod gfp;
+pub mod memory;
 pub mod snapshot;
 
 pub use units::{

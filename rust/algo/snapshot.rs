@@ -4,6 +4,7 @@
 //!
 //!   Node   states, span, sizes, who serves it        Zone      span, sizes, marks, reserves
 //!   FreeArea   free blocks by migratetype and order  ZoneRef   one step of a zonelist
+//!   Counter    fast and exact value, error bound
 //!   CpuCopy    a CPU's copy of per-CPU memory        AreaPage  a page of a vmalloc() area
 //!
 //! # Locking     none: copies; whoever takes one says what it held meanwhile.
@@ -139,6 +140,23 @@ pub struct ZoneRef {
     pub distance: u32,
     /// Pages that the buddy manages there.
     pub managed: NrPages,
+}
+
+/// A counter that CPUs add to in steps: each keeps what it counted until that is worth folding in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// Its name, as /proc/vmstat spells it.
+    pub name: &'static str,
+    /// The node it counts on.
+    pub node: NodeId,
+    /// The zone it counts in; `None` for a counter of the node.
+    pub zone: Option<ZoneKind>,
+    /// The counter alone, which most decisions look at; may be below zero for a moment.
+    pub fast: i64,
+    /// The counter with what each online CPU keeps.
+    pub exact: i64,
+    /// The most that the two can differ.
+    pub bound: u64,
 }
 
 /// A CPU's copy of an area of per-CPU memory.

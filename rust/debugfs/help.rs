@@ -31,6 +31,8 @@ record a line, no value holds a blank, sizes are pages unless said otherwise.
   zones      span, sizes, watermarks and reserves of every zone
   free_area  free blocks by node, zone, migratetype and order, and the fragmentation indices
   zonelists  the order in which zones are tried for a request on each node
+  vmstat     every counter of nodes and zones: as read, with what CPUs keep, and the error bound
+  memory     all of memory by part, what nothing accounts for, and what is available, term by term
   ctl        takes commands, one a line; a write stops at the first line that fails
   result     what the last write did, line by line: ok with ids, or the errno and a sentence
   live       what is held; sizes are bytes

@@ -3,7 +3,8 @@
 //! The view room: every file under /sys/kernel/debug/oxmm, and the only list of them.
 //!
 //!   oxmm/  README  version
-//!          linux/  nodes  zones  free_area  zonelists  ctl  result  live
+//!          linux/  nodes  zones  free_area  zonelists  vmstat  ctl  result  live
+//!                  memory
 //!
 //! A view is one file here, written for any [`Manager`]: whoever knows it on one side knows it on
 //! the other.
@@ -16,7 +17,9 @@ mod ctl;
 mod free_area;
 mod help;
 mod live;
+mod memory;
 mod nodes;
+mod vmstat;
 mod zonelists;
 mod zones;
 
@@ -70,7 +73,9 @@ pub fn create(rooms: Pin<KBox<Rooms>>) -> Result<Tree<Rooms>> {
     let tree = Tree::new(c"oxmm", rooms)?;
     tree.root().file::<help::Readme>()?;
     tree.root().file::<help::Version>()?;
-    fill::<Linux>(&tree.root().dir(Linux::NAME)?)?;
+    let linux = tree.root().dir(Linux::NAME)?;
+    fill::<Linux>(&linux)?;
+    linux.file::<memory::Memory>()?;
     Ok(tree)
 }
 
@@ -83,6 +88,7 @@ where
     dir.file::<zones::Zones<M>>()?;
     dir.file::<free_area::FreeArea<M>>()?;
     dir.file::<zonelists::Zonelists<M>>()?;
+    dir.file::<vmstat::Vmstat<M>>()?;
     dir.file::<ctl::Ctl<M>>()?;
     dir.file::<ctl::Report<M>>()?;
     dir.file::<live::Live<M>>()

@@ -64,6 +64,7 @@ use crate::linux::{
         Percpu, //
     },
     vmalloc::Area,
+    vmstat,
     PAGE_SHIFT, //
 };
 
@@ -138,6 +139,10 @@ impl Manager for Linux {
                     managed: zone.managed(),
                 })
             })
+    }
+
+    fn counters(&self) -> impl Iterator<Item = snapshot::Counter> {
+        vmstat::counters()
     }
 
     fn not_offered(&self, command: &Command<'_>) -> &'static str {

@@ -108,6 +108,9 @@ pub trait Manager: Send + Sync + 'static {
     /// The zones that a request for `node` tries, in order.
     fn zonelist(&self, node: NodeId, list: ListKind) -> impl Iterator<Item = snapshot::ZoneRef>;
 
+    /// The counters that CPUs add to in steps, node by node.
+    fn counters(&self) -> impl Iterator<Item = snapshot::Counter>;
+
     /// Why this manager does not offer a command of the grammar, or not with the keys it has; a
     /// sentence for `result`.
     fn not_offered(&self, command: &Command<'_>) -> &'static str;

@@ -22,6 +22,8 @@ use kernel::{
 extern "C" {
     fn oxmm_sizeof_zone() -> usize;
     fn oxmm_sizeof_pglist_data() -> usize;
+    fn oxmm_sizeof_per_cpu_zonestat() -> usize;
+    fn oxmm_sizeof_per_cpu_nodestat() -> usize;
 
     pub(super) fn oxmm_node_data(nid: c_int) -> *mut bindings::pglist_data;
     pub(super) fn oxmm_node_state(nid: c_int, state: c_int) -> bool;
@@ -35,6 +37,9 @@ extern "C" {
     pub(super) fn oxmm_zone_page_state_snapshot(zone: *mut bindings::zone, item: c_int) -> c_ulong;
     pub(super) fn oxmm_zone_lock(zone: *mut bindings::zone) -> c_ulong;
     pub(super) fn oxmm_zone_unlock(zone: *mut bindings::zone, flags: c_ulong);
+
+    pub(super) fn oxmm_zone_stat_name(item: c_uint) -> *const c_char;
+    pub(super) fn oxmm_node_stat_name(item: c_uint) -> *const c_char;
 
     pub(super) fn oxmm_alloc_pages(
         nid: c_int,
@@ -59,6 +64,7 @@ extern "C" {
     ) -> bool;
     pub(super) fn oxmm_kmalloc(size: usize, gfp: bindings::gfp_t, nid: c_int) -> *mut c_void;
 
+    pub(super) fn oxmm_cpu_online(cpu: c_uint) -> bool;
     pub(super) fn oxmm_cpu_possible(cpu: c_uint) -> bool;
     pub(super) fn oxmm_alloc_percpu(size: usize, align: usize, gfp: bindings::gfp_t)
         -> *mut c_void;
@@ -90,18 +96,33 @@ extern "C" {
 
 /// Checks that bindgen's structs have the sizes that C gives them.
 ///
-/// Every field that `node` and `zone` read lies in one of these two; a module that was built
+/// Every field that `node`, `zone` and `vmstat` read lies in one of these; a module that was built
 /// against other headers than its helpers must not be let loose on them.
 ///
 /// # Errors
 ///
-/// EINVAL, with a line in the kernel log that names the struct.
+/// EINVAL, with a line in the kernel log.
 pub fn check_layout() -> Result {
     // SAFETY: The shims take nothing and return a constant.
-    let (zone, pgdat) = unsafe { (oxmm_sizeof_zone(), oxmm_sizeof_pglist_data()) };
-    let agree = zone == size_of::<bindings::zone>() && pgdat == size_of::<bindings::pglist_data>();
-    if !agree {
-        pr_err!("struct zone or pglist_data differs between Rust and C; rebuild the module\n");
+    let sizes = unsafe {
+        [
+            (oxmm_sizeof_zone(), size_of::<bindings::zone>()),
+            (
+                oxmm_sizeof_pglist_data(),
+                size_of::<bindings::pglist_data>(),
+            ),
+            (
+                oxmm_sizeof_per_cpu_zonestat(),
+                size_of::<bindings::per_cpu_zonestat>(),
+            ),
+            (
+                oxmm_sizeof_per_cpu_nodestat(),
+                size_of::<bindings::per_cpu_nodestat>(),
+            ),
+        ]
+    };
+    if sizes.iter().any(|(c, rust)| c != rust) {
+        pr_err!("a struct of zones or nodes differs between Rust and C; rebuild the module\n");
         return Err(EINVAL);
     }
     Ok(())

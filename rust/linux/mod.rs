@@ -3,6 +3,7 @@
 //! The glue room: Linux's memory manager behind safe types; the only home of `bindings`.
 //!
 //!   node -> zone -> free area            what is there
+//!   vmstat -> memory                     what Linux counts, and what all of memory is
 //!   gfp  -> pages, percpu, vmalloc       what can be asked for
 //!   debugfs                              how a user reads and asks
 //!   hashed                               addresses as the kernel prints them
@@ -19,11 +20,13 @@ pub mod gfp;
 mod hashed;
 pub mod kmalloc;
 pub mod kmem_cache;
+pub mod memory;
 pub mod node;
 pub mod pages;
 pub mod percpu;
 pub mod version;
 pub mod vmalloc;
+pub mod vmstat;
 pub mod zone;
 
 use core::ptr::NonNull;

@@ -72,6 +72,11 @@ impl Node {
         possible_numbers().filter_map(Self::get)
     }
 
+    /// Linux's own, for the rest of this room; never freed, see the invariant.
+    pub(super) fn as_ptr(&self) -> *mut bindings::pglist_data {
+        self.pgdat.as_ptr()
+    }
+
     /// The node's number.
     pub fn id(&self) -> NodeId {
         self.id
@@ -86,13 +91,17 @@ impl Node {
         NonNull::new(zone).map(|zone| unsafe { Zone::from_raw(zone) })
     }
 
-    /// The zones that have pages, from low to high.
-    pub fn populated_zones(&self) -> impl Iterator<Item = Zone> {
+    /// Its zones, from low to high, those without pages too.
+    pub fn zones(&self) -> impl Iterator<Item = Zone> {
         let node = *self;
         ZoneKind::ALL
             .iter()
             .filter_map(move |&kind| node.zone(kind))
-            .filter(Zone::is_populated)
+    }
+
+    /// The zones that have pages, from low to high.
+    pub fn populated_zones(&self) -> impl Iterator<Item = Zone> {
+        self.zones().filter(Zone::is_populated)
     }
 
     /// How far `to` is, as firmware or the architecture says; 10 is local.

@@ -341,6 +341,12 @@ pub fn possible_cpus() -> impl Iterator<Item = u32> {
     (0..kernel::cpu::nr_cpu_ids()).filter(|&cpu| is_possible(cpu))
 }
 
+/// The CPUs that are online now, by number.
+pub fn online_cpus() -> impl Iterator<Item = u32> {
+    // SAFETY: The range keeps the number inside of the mask.
+    (0..kernel::cpu::nr_cpu_ids()).filter(|&cpu| unsafe { ffi::oxmm_cpu_online(cpu) })
+}
+
 fn is_possible(cpu: u32) -> bool {
     // SAFETY: The first condition keeps the number inside of the mask.
     cpu < kernel::cpu::nr_cpu_ids() && unsafe { ffi::oxmm_cpu_possible(cpu) }

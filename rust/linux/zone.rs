@@ -82,6 +82,11 @@ impl Zone {
         Self { zone }
     }
 
+    /// Linux's own, for the rest of this room; never freed, see the invariant.
+    pub(super) fn as_ptr(&self) -> *mut bindings::zone {
+        self.zone.as_ptr()
+    }
+
     /// Which zone of its node this is.
     pub fn kind(&self) -> Option<ZoneKind> {
         let zone = self.zone.as_ptr();
@@ -154,6 +159,12 @@ impl Zone {
             *mark = NrPages::new(stored) + boost;
         }
         marks
+    }
+
+    /// One watermark, boost included.
+    pub fn mark(&self, mark: Watermark) -> NrPages {
+        let marks = self.marks();
+        marks.get(mark.index()).copied().unwrap_or_default()
     }
 
     fn lowmem_reserve(&self) -> [Option<NrPages>; ZoneKind::COUNT] {
