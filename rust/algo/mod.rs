@@ -6,6 +6,7 @@
 //!   fragmentation  free block counts -> the kernel's fragmentation indices
 //!   gfp            names of gfp flags; their values are the kernel's and come from outside
 //!   memory         the parts of memory, what no part holds, and what is available
+//!   runs           pages put together where they follow each other
 //!   snapshot       what a view shows of a manager at one moment
 //!   units          pfn, pages, order, node, zone, migratetype, bytes; all else stands on it
 //!
@@ -27,6 +28,7 @@ pub mod command;
 pub mod fragmentation;
 pub mod gfp;
 pub mod memory;
+pub mod runs;
 pub mod snapshot;
 
 pub use units::{

@@ -33,6 +33,8 @@ record a line, no value holds a blank, sizes are pages unless said otherwise.
   zonelists  the order in which zones are tried for a request on each node
   vmstat     every counter of nodes and zones: as read, with what CPUs keep, and the error bound
   memory     all of memory by part, what nothing accounts for, and what is available, term by term
+  percpu     where the copies of held per-CPU variables are, and the number each begins with
+  vmalloc    where the pages of held areas are, a line a contiguous run; large objects to compare
   ctl        takes commands, one a line; a write stops at the first line that fails
   result     what the last write did, line by line: ok with ids, or the errno and a sentence
   live       what is held; sizes are bytes

@@ -73,7 +73,7 @@ fn line(one: &Held, out: &mut Text) -> Result {
 }
 
 /// A value, or `-` where there is none.
-struct OrDash<T>(Option<T>);
+pub(super) struct OrDash<T>(pub(super) Option<T>);
 
 impl<T: fmt::Display> fmt::Display for OrDash<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,7 @@
 //!
 //!   oxmm/  README  version
 //!          linux/  nodes  zones  free_area  zonelists  vmstat  ctl  result  live
-//!                  memory
+//!                  memory  percpu  vmalloc
 //!
 //! A view is one file here, written for any [`Manager`]: whoever knows it on one side knows it on
 //! the other.
@@ -19,6 +19,8 @@ mod help;
 mod live;
 mod memory;
 mod nodes;
+mod percpu;
+mod vmalloc;
 mod vmstat;
 mod zonelists;
 mod zones;
@@ -76,6 +78,8 @@ pub fn create(rooms: Pin<KBox<Rooms>>) -> Result<Tree<Rooms>> {
     let linux = tree.root().dir(Linux::NAME)?;
     fill::<Linux>(&linux)?;
     linux.file::<memory::Memory>()?;
+    linux.file::<percpu::Percpu<Linux>>()?;
+    linux.file::<vmalloc::Vmalloc<Linux>>()?;
     Ok(tree)
 }
 

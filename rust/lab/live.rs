@@ -369,7 +369,13 @@ impl<P: Holding> Live<P> {
 #[kunit_tests(oxmm_live)]
 mod tests {
     use super::*;
-    use crate::algo::snapshot;
+    use crate::algo::{
+        snapshot,
+        units::{
+            Address,
+            NrPages, //
+        },
+    };
 
     /// Something held, known by its pfn, that takes no memory.
     struct Fake(usize);
@@ -391,7 +397,11 @@ mod tests {
             None
         }
 
-        fn pages(&self) -> impl Iterator<Item = snapshot::AreaPage> {
+        fn address(&self) -> Option<Address> {
+            None
+        }
+
+        fn pages(&self, _: NrPages) -> impl Iterator<Item = snapshot::AreaPage> {
             core::iter::empty()
         }
 

@@ -47,9 +47,11 @@ use crate::algo::{
     },
     units::{
         named,
+        Address,
         Bytes,
         Migratetype,
         NodeId,
+        NrPages,
         Order,
         Pfn,
         ZoneKind, //
@@ -179,8 +181,11 @@ pub trait Holding: Send + Sync {
     /// The word that a CPU's copy of a per-CPU variable begins with.
     fn value(&self, cpu: u32) -> Option<u64>;
 
-    /// The pages of a virtually contiguous area, in order; nothing for all else.
-    fn pages(&self) -> impl Iterator<Item = snapshot::AreaPage>;
+    /// Where it starts in the kernel's address space, if it has one place there.
+    fn address(&self) -> Option<Address>;
+
+    /// The pages of a virtually contiguous area, in order from this one on; nothing for all else.
+    fn pages(&self, from: NrPages) -> impl Iterator<Item = snapshot::AreaPage>;
 
     /// Adds to the first word of every online CPU's copy, on that CPU; `false` if this is no
     /// per-CPU variable.

@@ -48,6 +48,7 @@ use crate::algo::{
     gfp::Flag,
     snapshot::AreaPage,
     units::{
+        Address,
         Bytes,
         NodeId,
         NrPages,
@@ -197,22 +198,27 @@ impl Area {
         NrPages::new(whole.get() + usize::from(self.size.get() % PAGE_SIZE != 0))
     }
 
-    /// Where it starts in the kernel's address space; nothing may be read there by this number.
-    pub fn addr(&self) -> usize {
-        self.start.as_ptr().addr()
+    /// Where it starts in the kernel's address space.
+    pub fn address(&self) -> Address {
+        Address::new(self.start.as_ptr().addr())
     }
 
     /// The pages, from the area's start to its end.
     ///
     /// Whoever walks a large area gives way now and then.
     pub fn pages(&self) -> impl Iterator<Item = AreaPage> + '_ {
-        (0..self.taken().get()).map_while(|index| self.page(NrPages::new(index)))
+        self.pages_from(NrPages::ZERO)
+    }
+
+    /// The pages, from this one to the area's end.
+    pub fn pages_from(&self, first: NrPages) -> impl Iterator<Item = AreaPage> + '_ {
+        (first.get()..self.taken().get()).map_while(|index| self.page(NrPages::new(index)))
     }
 
     fn page(&self, offset: NrPages) -> Option<AreaPage> {
         let at = self.start.as_ptr().cast_const();
         let at = at.wrapping_byte_add(offset.bytes(PAGE_SHIFT)?.get());
-        // SAFETY: By the invariant the area is mapped, and `pages()` stays inside of it.
+        // SAFETY: By the invariant the area is mapped, and `pages_from()` stays inside of it.
         let page = NonNull::new(unsafe { bindings::vmalloc_to_page(at) })?.as_ptr();
         // SAFETY: A page of ours, which stays where it is.
         let (pfn, nid, zone) = unsafe {
@@ -257,7 +263,7 @@ mod tests {
     fn pages_are_in_order_and_placed() -> Result<(), Refusal> {
         let area = Area::alloc(Bytes::new(5 * PAGE_SIZE + 1), None, Gfp::KERNEL, None)?;
         assert_eq!(area.taken(), NrPages::new(6));
-        assert_eq!(area.addr() % PAGE_SIZE, 0);
+        assert_eq!(area.address().get() % PAGE_SIZE, 0);
         for (index, page) in area.pages().enumerate() {
             assert_eq!(page.offset, NrPages::new(index));
             assert!(page.node.is_some() && page.zone.is_some());
@@ -286,7 +292,7 @@ mod tests {
     fn alignment_is_kept() -> Result<(), Refusal> {
         for align in [1, 64, PAGE_SIZE, 16 * PAGE_SIZE, MAX_ALIGN] {
             let area = Area::alloc(Bytes::new(1), Some(align), Gfp::KERNEL, None)?;
-            assert_eq!(area.addr() % align, 0);
+            assert_eq!(area.address().get() % align, 0);
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use crate::algo::{
         CpuCopy, //
     },
     units::{
+        Address,
         Bytes,
         NrPages,
         Pfn, //
@@ -114,12 +115,22 @@ impl lab::Holding for Holding {
         }
     }
 
-    fn pages(&self) -> impl Iterator<Item = AreaPage> {
+    fn address(&self) -> Option<Address> {
+        let number = |addr: NonNull<u8>| Address::new(addr.as_ptr().addr());
+        match self {
+            Self::Sized(memory) => Some(number(memory.addr())),
+            Self::Cached(object) => Some(number(object.addr())),
+            Self::Area(area) => Some(area.address()),
+            Self::Pages(_) | Self::Percpu(_) => None,
+        }
+    }
+
+    fn pages(&self, from: NrPages) -> impl Iterator<Item = AreaPage> {
         let area = match self {
             Self::Area(area) => Some(area),
             _ => None,
         };
-        area.into_iter().flat_map(Area::pages)
+        area.into_iter().flat_map(move |area| area.pages_from(from))
     }
 
     fn add_on_each_cpu(&self, value: u64) -> bool {
