@@ -6,10 +6,12 @@
 
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
+#include <linux/irqflags.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/sprintf.h>
 #include <linux/slab.h>
@@ -312,9 +314,7 @@ void *oxmm_this_cpu_ptr(void __percpu *cookie)
 /* The page that a copy begins in: per_cpu_ptr_to_phys() is not exported. */
 struct page *oxmm_percpu_page(const void *copy)
 {
-	if (is_vmalloc_addr(copy))
-		return vmalloc_to_page(copy);
-	return virt_to_page(copy);
+	return is_vmalloc_addr(copy) ? vmalloc_to_page(copy) : virt_to_page(copy);
 }
 
 /* Runs `call` on every online CPU with interrupts off, and waits. */
@@ -328,6 +328,31 @@ void oxmm_on_each_cpu(smp_call_func_t call, void *info)
 void oxmm_vfree(const void *area)
 {
 	vfree(area);
+}
+
+/* Staying on a CPU: include/linux/preempt.h, include/linux/irqflags.h. */
+
+void oxmm_preempt_disable(void)
+{
+	preempt_disable();
+}
+
+void oxmm_preempt_enable(void)
+{
+	preempt_enable();
+}
+
+unsigned long oxmm_irq_save(void)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	return flags;
+}
+
+void oxmm_irq_restore(unsigned long flags)
+{
+	local_irq_restore(flags);
 }
 
 /* GFP flags: include/linux/gfp_types.h; their bits depend on the configuration. */

@@ -95,6 +95,7 @@ flags_fit() {
 # An area that may only come from one node has all of its pages there.
 thisnode_keeps_areas() {
 	local node
+	# shellcheck disable=SC2013 # a number a line
 	for node in $(awk 'NR > 1 && $7 > 0 { print $1 }' "$LINUX/nodes"); do
 		ctl "alloc vmalloc size=1M node=$node gfp=GFP_KERNEL|__GFP_THISNODE tag=here" || return 1
 		awk -v node="$node" 'NR > 1 && $8 != node { print "# " $0; bad = 1 } END { exit bad || NR < 2 }' "$VMALLOC" || return 1
@@ -200,11 +201,11 @@ percpu_stats_count() {
 
 # What is held of vmalloc() is in Linux's counter, and beside what `memory` leaves unaccounted.
 memory_has_areas() {
-	local kind name fast exact rest ours all
+	local kind name exact ours all _
 	ctl "free all" || return 1
-	while read -r kind name fast exact rest; do [ "$kind $name" = "part vmalloc" ] && all=$exact; done <"$LINUX/memory"
+	while read -r kind name _ exact _; do [ "$kind $name" = "part vmalloc" ] && all=$exact; done <"$LINUX/memory"
 	ctl "alloc vmalloc size=2M count=2 tag=parts" || return 1
-	while read -r kind name fast exact rest; do
+	while read -r kind name _ exact _; do
 		[ "$kind $name" = "part vmalloc" ] && all=$((exact - all))
 		[ "$kind $name" = "within oxmm_vmalloc" ] && ours=$exact
 	done <"$LINUX/memory"

@@ -21,6 +21,7 @@ if [ ! -d "$DEBUG/kunit" ]; then
 fi
 set -- \
 	oxmm_caches \
+	oxmm_cpu \
 	oxmm_gfp \
 	oxmm_kmalloc \
 	oxmm_kmem_cache \
@@ -29,6 +30,7 @@ set -- \
 	oxmm_node \
 	oxmm_pages \
 	oxmm_percpu \
+	oxmm_percpu_typed \
 	oxmm_vmalloc \
 	oxmm_vmstat \
 	oxmm_zone

@@ -208,9 +208,9 @@ folded_is_exact() {
 
 # amount NAME: sets `amount` to the exact value of a part, without starting a program.
 amount() {
-	local kind name fast exact line
+	local kind name exact _
 	amount=''
-	while read -r kind name fast exact line; do
+	while read -r kind name _ exact _; do
 		[ "$kind $name" = "part $1" ] && amount=$exact
 	done <"$MEMORY"
 }

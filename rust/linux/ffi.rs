@@ -74,6 +74,11 @@ extern "C" {
     pub(super) fn oxmm_percpu_page(copy: *const c_void) -> *mut bindings::page;
     pub(super) fn oxmm_on_each_cpu(call: unsafe extern "C" fn(*mut c_void), info: *mut c_void);
 
+    pub(super) fn oxmm_preempt_disable();
+    pub(super) fn oxmm_preempt_enable();
+    pub(super) fn oxmm_irq_save() -> c_ulong;
+    pub(super) fn oxmm_irq_restore(flags: c_ulong);
+
     pub(super) fn oxmm_vfree(area: *const c_void);
 
     pub(super) fn oxmm_gfp_zone(gfp: bindings::gfp_t) -> c_int;

@@ -4,6 +4,7 @@
 //!
 //!   node -> zone -> free area            what is there
 //!   vmstat -> memory                     what Linux counts, and what all of memory is
+//!   cpu                                  staying on a CPU, running on all
 //!   gfp  -> pages, percpu, vmalloc       what can be asked for
 //!   debugfs                              how a user reads and asks
 //!   hashed                               addresses as the kernel prints them
@@ -14,6 +15,7 @@
 //! # Reference   `include/linux/mmzone.h`, `include/linux/gfp.h`.
 
 mod compat;
+pub mod cpu;
 pub mod debugfs;
 mod ffi;
 pub mod gfp;

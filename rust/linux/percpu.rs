@@ -16,6 +16,8 @@
 //! # Reference   `mm/percpu.c`: `pcpu_alloc_noprof()`, `free_percpu()`; `kernel/smp.c`:
 //!               `on_each_cpu_cond_mask()`.
 
+mod typed;
+
 use core::{
     fmt,
     marker::PhantomData,
@@ -28,6 +30,7 @@ use kernel::{
 };
 
 use super::{
+    cpu::on_each_cpu,
     ffi,
     gfp::{
         self,
@@ -44,6 +47,13 @@ use crate::algo::{
         NodeId,
         Pfn, //
     },
+};
+
+pub use typed::{
+    Copies,
+    PerCpu,
+    Slot,
+    This, //
 };
 
 /// The most bytes that a copy can have (`PCPU_MIN_UNIT_SIZE`).
@@ -157,7 +167,7 @@ pub struct Percpu {
 unsafe impl Send for Percpu {}
 
 // SAFETY: `&Percpu` reads words, and stores to them only on the CPU whose copy it is, with
-// interrupts off, so that no two stores meet; see `count()`.
+// interrupts off, so that no two stores meet; see `add_on_each_cpu()`.
 unsafe impl Sync for Percpu {}
 
 impl Percpu {
@@ -244,11 +254,16 @@ impl Percpu {
     ///
     /// A CPU that comes online meanwhile may be left out.
     pub fn add_on_each_cpu(&self, value: u64) {
-        let mut addition = Addition { area: self, value };
-        let info = (&raw mut addition).cast();
-        // SAFETY: Process context with interrupts on. `count()` may run on any CPU with interrupts
-        // off, and `info` is what it expects, alive until it has run everywhere: the shim waits.
-        unsafe { ffi::oxmm_on_each_cpu(count, info) };
+        on_each_cpu(|_irqs| {
+            // SAFETY: By the invariant this CPU has a copy, and it stays this CPU: interrupts are off.
+            let copy = unsafe { ffi::oxmm_this_cpu_ptr(self.cookie.as_ptr()) };
+            let Some(copy) = NonNull::new(copy) else {
+                return;
+            };
+            // SAFETY: By the invariant the copy holds the word, aligned. Only this CPU stores to
+            // it, and interrupts are off, so that no other addition comes in between.
+            unsafe { store(copy, self.word, load(copy, self.word).wrapping_add(value)) };
+        });
     }
 
     /// A CPU's copy; `None` for a CPU that cannot be.
@@ -264,39 +279,8 @@ impl Percpu {
 impl Drop for Percpu {
     fn drop(&mut self) {
         // SAFETY: By the invariant this is the area that Linux gave us, and nobody else frees it;
-        // `add_on_each_cpu()` has waited for every CPU, and it borrows the area.
+        // `add_on_each_cpu()` waits for every CPU, and borrows the area.
         unsafe { ffi::oxmm_free_percpu(self.cookie.as_ptr()) };
-    }
-}
-
-/// What `add_on_each_cpu()` hands to every CPU.
-struct Addition<'a> {
-    area: &'a Percpu,
-    value: u64,
-}
-
-/// Adds to the word of this CPU's copy.
-///
-/// # Safety
-///
-/// `info` points to an [`Addition`]; interrupts are off.
-unsafe extern "C" fn count(info: *mut c_void) {
-    // SAFETY: The caller's promise; nobody changes it while CPUs read it.
-    let addition = unsafe { &*info.cast_const().cast::<Addition<'_>>() };
-    let area = addition.area;
-    // SAFETY: By its invariant the cookie is one of a live area; this CPU stays this one, since
-    // interrupts are off.
-    let copy = unsafe { ffi::oxmm_this_cpu_ptr(area.cookie.as_ptr()) };
-    if let Some(copy) = NonNull::new(copy) {
-        // SAFETY: The copy holds the word, aligned. Only this CPU stores to it, and interrupts are
-        // off from the load to the store, so that no other addition comes between.
-        unsafe {
-            store(
-                copy,
-                area.word,
-                load(copy, area.word).wrapping_add(addition.value),
-            )
-        };
     }
 }
 

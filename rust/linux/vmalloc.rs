@@ -6,6 +6,16 @@
 //!                         |          |          |
 //!                      pfn 812    pfn 97     pfn 813     wherever the page allocator found them
 //!
+//! [`Area`] says where its pages are; [`Buffer`] is one whose bytes can be used.
+//!
+//! # Examples
+//!
+//! ```
+//! let mut table = Buffer::new(Bytes::from_mib(1), Gfp::KERNEL, Some(node))?;
+//! table[4096] = 7;
+//! let pages_elsewhere = table.area().pages().filter(|page| page.node != Some(node.id()));
+//! ```
+//!
 //! # Locking     none of its own; an allocation may sleep with `__GFP_DIRECT_RECLAIM`, and freeing
 //!               always may.
 //! # Cost        O(pages) to allocate, free and walk; a step of [`Area::pages`] walks the kernel's
@@ -19,10 +29,15 @@ use core::{
     fmt,
     marker::PhantomData,
     mem::ManuallyDrop,
+    ops::{
+        Deref,
+        DerefMut, //
+    },
     ptr::{
         self,
         NonNull, //
     },
+    slice,
 };
 
 use kernel::{
@@ -254,6 +269,52 @@ impl Drop for Area {
     }
 }
 
+/// An area of bytes, all zero at first.
+///
+/// # Invariants
+///
+/// All of the area's bytes are initialised, and reached through this value alone.
+#[must_use = "dropping the buffer frees it"]
+pub struct Buffer(Area);
+
+impl Buffer {
+    /// Allocates `size` zero bytes; from `node` first when one is named.
+    ///
+    /// # Errors
+    ///
+    /// As [`Area::alloc`].
+    pub fn new(size: Bytes, gfp: Gfp, node: Option<Node>) -> Result<Self, Refusal> {
+        // INVARIANT: Linux zeroes the pages, and the area is ours alone.
+        Area::alloc(size, None, gfp | Gfp::ZERO, node).map(Self)
+    }
+
+    /// Where its pages are.
+    pub fn area(&self) -> &Area {
+        &self.0
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        let Area { start, size, .. } = &self.0;
+        // SAFETY:
+        // - by the area's invariant it is mapped for `size` bytes, which live as long as `self`;
+        // - by the invariant they are initialised, and `self` is borrowed, so nobody writes them;
+        // - `size` is below `isize::MAX`: there are not so many pages.
+        unsafe { slice::from_raw_parts(start.as_ptr().cast_const().cast(), size.get()) }
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        let Area { start, size, .. } = &self.0;
+        // SAFETY: As for `deref()`; `self` is borrowed exclusively.
+        unsafe { slice::from_raw_parts_mut(start.as_ptr().cast(), size.get()) }
+    }
+}
+
 #[kernel::prelude::kunit_tests(oxmm_vmalloc)]
 mod tests {
     use super::*;
@@ -294,6 +355,22 @@ mod tests {
             let area = Area::alloc(Bytes::new(1), Some(align), Gfp::KERNEL, None)?;
             assert_eq!(area.address().get() % align, 0);
         }
+        Ok(())
+    }
+
+    /// A buffer is zero, keeps what is written across its pages, and ends where it should.
+    #[test]
+    fn a_buffer_keeps_its_bytes() -> Result<(), Refusal> {
+        let size = 2 * PAGE_SIZE + 3;
+        let mut buffer = Buffer::new(Bytes::new(size), Gfp::KERNEL, None)?;
+        assert_eq!(buffer.len(), size);
+        assert!(buffer.iter().all(|&byte| byte == 0));
+        for (byte, value) in buffer.iter_mut().zip((0..=u8::MAX).cycle()) {
+            *byte = value;
+        }
+        let mut bytes = buffer.iter().zip((0..=u8::MAX).cycle());
+        assert!(bytes.all(|(&byte, value)| byte == value));
+        assert_eq!(buffer.area().taken(), NrPages::new(3));
         Ok(())
     }
 
