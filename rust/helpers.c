@@ -61,6 +61,11 @@ bool oxmm_node_has_online_cpu(int nid, unsigned int cpu)
 	return cpu_online(cpu) && cpumask_test_cpu(cpu, cpumask_of_node(nid));
 }
 
+bool oxmm_cpu_online(unsigned int cpu)
+{
+	return cpu_online(cpu);
+}
+
 /* Zones: include/linux/mmzone.h, include/linux/vmstat.h. */
 
 int oxmm_zone_node(struct zone *zone)
@@ -279,11 +284,6 @@ void *oxmm_kmalloc(size_t size, gfp_t gfp, int nid)
 }
 
 /* Per-CPU memory: include/linux/percpu.h, include/linux/smp.h. */
-
-bool oxmm_cpu_online(unsigned int cpu)
-{
-	return cpu_online(cpu);
-}
 
 bool oxmm_cpu_possible(unsigned int cpu)
 {

@@ -5,8 +5,9 @@
 //!   debugfs -> lab -> linux         the running kernel's manager, shown and used
 //!      \-------\----> algo          pure: units, grammar, formulas
 //!
-//! Set-up: check the layout of shared structs, make the labs, then the files. Tear-down runs the
-//! other way round: the files go first, so that nobody asks any more, then what the labs hold.
+//! Set-up: check the layout of shared structs, watch memory hotplug, make the labs, then the files.
+//! Tear-down runs the other way round: the files go first, so that nobody asks any more, then what
+//! the labs hold.
 
 #![deny(missing_docs)]
 
@@ -39,14 +40,18 @@ pub const VERSION: &CStr = c"0.1.0";
 /// The module.
 struct Oxmm {
     _files: linux::debugfs::Tree<debugfs::Rooms>,
+    /// After the files: fields are dropped in this order, and whoever reads one may look at memory.
+    _watch: linux::hotplug::Watch,
 }
 
 impl kernel::Module for Oxmm {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         linux::check_layout()?;
+        let watch = linux::hotplug::Watch::new()?;
         let rooms = KBox::pin_init(debugfs::Rooms::new(max_bytes()), GFP_KERNEL)?;
         Ok(Self {
             _files: debugfs::create(rooms)?,
+            _watch: watch,
         })
     }
 }

@@ -20,6 +20,7 @@ if [ ! -d "$DEBUG/kunit" ]; then
 	exit 0
 fi
 set -- \
+	oxmm_address \
 	oxmm_caches \
 	oxmm_cpu \
 	oxmm_gfp \
@@ -28,7 +29,10 @@ set -- \
 	oxmm_live \
 	oxmm_memory \
 	oxmm_node \
+	oxmm_page \
+	oxmm_pageblock \
 	oxmm_pages \
+	oxmm_pcp \
 	oxmm_percpu \
 	oxmm_percpu_typed \
 	oxmm_vmalloc \

@@ -86,7 +86,7 @@ same_zones() {
 		one("start_pfn:", $3); one("spanned", $4); one("present", $5); one("managed", $6)
 		one("cma", $7); one("free", $8); one("boost", $10); one("min", $11); one("low", $12)
 		one("high", $13); one("promo", $14); one("reserved_highatomic:", $15)
-		one("free_highatomic:", $16); one("reserve", $17)
+		one("free_highatomic:", $16); one("reserve", $18)
 	}
 	END {
 		if (ours != zones) { print "# zones: zoneinfo " zones ", zones " ours; bad = 1 }

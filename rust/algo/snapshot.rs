@@ -6,11 +6,42 @@
 //!   FreeArea   free blocks by migratetype and order  ZoneRef   one step of a zonelist
 //!   Counter    fast and exact value, error bound
 //!   CpuCopy    a CPU's copy of per-CPU memory        AreaPage  a page of a vmalloc() area
+//!   Pcp        the page lists of a CPU and zone      Pageblock one pageblock, and runs of like ones
+//!   Page       all that is known of one page
 //!
 //! # Locking     none: copies; whoever takes one says what it held meanwhile.
 //! # Cost        `FreeArea` is the largest, 2 KiB: one fits a kernel stack, not many.
 //! # Limits      orders up to `Order::MAX`, zones of `ZoneKind`.
 //! # Reference   `include/linux/mmzone.h`: `struct pglist_data`, `struct zone`, `struct zonelist`.
+
+mod page;
+mod pageblock;
+mod pcp;
+
+pub use page::{
+    AddressKind,
+    Lru,
+    Mapping,
+    OnlinePage,
+    Page,
+    PageGroup,
+    PagePlace,
+    PageType,
+    Section,
+    Translation, //
+};
+pub use pageblock::{
+    Pageblock,
+    PageblockRun,
+    PageblockRuns, //
+};
+pub use pcp::{
+    Drift,
+    Pcp,
+    PcpFlag,
+    PcpList,
+    PcpTypes, //
+};
 
 use super::units::{
     named,
@@ -94,6 +125,8 @@ pub struct Zone {
     pub free: NrPages,
     /// Free pages with what each CPU has not yet added to that counter.
     pub free_exact: NrPages,
+    /// The most that the two can differ by.
+    pub free_bound: NrPages,
     /// Its watermarks, boost included, by `Watermark::index`.
     pub marks: [NrPages; Watermark::COUNT],
     /// What is added to the marks until fragmentation has been worked on.

@@ -133,6 +133,11 @@ impl Pfn {
         }
     }
 
+    /// Returns the first page of the block of this order that this page is in.
+    pub const fn align_down(self, order: Order) -> Self {
+        Self(self.0 & !(order.nr_pages().0 - 1))
+    }
+
     /// Says whether a block of this order may start here.
     pub const fn is_aligned(self, order: Order) -> bool {
         self.0 & (order.nr_pages().0 - 1) == 0

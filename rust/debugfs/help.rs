@@ -35,6 +35,9 @@ record a line, no value holds a blank, sizes are pages unless said otherwise.
   memory     all of memory by part, what nothing accounts for, and what is available, term by term
   percpu     where the copies of held per-CPU variables are, and the number each begins with
   vmalloc    where the pages of held areas are, a line a contiguous run; large objects to compare
+  pcp        the page lists of every CPU and zone: sizes, tuning state, the length of each list
+  pageblocks runs of like pageblocks: migratetype, isolated, free pages, skipped by compaction
+  page       write pfn=N, addr=N or id=N, then read all that is known of that page
   ctl        takes commands, one a line; a write stops at the first line that fails
   result     what the last write did, line by line: ok with ids, or the errno and a sentence
   live       what is held; sizes are bytes

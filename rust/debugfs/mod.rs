@@ -3,8 +3,8 @@
 //! The view room: every file under /sys/kernel/debug/oxmm, and the only list of them.
 //!
 //!   oxmm/  README  version
-//!          linux/  nodes  zones  free_area  zonelists  vmstat  ctl  result  live
-//!                  memory  percpu  vmalloc
+//!          linux/  nodes  zones  free_area  zonelists  pcp  pageblocks  page  vmstat
+//!                  ctl  result  live  memory  percpu  vmalloc
 //!
 //! A view is one file here, written for any [`Manager`]: whoever knows it on one side knows it on
 //! the other.
@@ -19,6 +19,9 @@ mod help;
 mod live;
 mod memory;
 mod nodes;
+mod page;
+mod pageblocks;
+mod pcp;
 mod percpu;
 mod vmalloc;
 mod vmstat;
@@ -93,6 +96,9 @@ where
     dir.file::<free_area::FreeArea<M>>()?;
     dir.file::<zonelists::Zonelists<M>>()?;
     dir.file::<vmstat::Vmstat<M>>()?;
+    dir.file::<pcp::Pcp<M>>()?;
+    dir.file::<pageblocks::Pageblocks<M>>()?;
+    dir.file::<page::Page<M>>()?;
     dir.file::<ctl::Ctl<M>>()?;
     dir.file::<ctl::Report<M>>()?;
     dir.file::<live::Live<M>>()

@@ -4,6 +4,7 @@
 //!
 //! `free` is the counter that allocation decisions look at first; `free_exact` adds what each CPU
 //! has not folded into it yet. The marks include the boost, as /proc/zoneinfo shows them.
+//! `free_bound` is the most that the two can differ by.
 //! `lowmem_reserve` has a number for each kind of zone the kernel has, from low to high.
 //!
 //! # Limits      all sizes are pages; the columns of a line are read one after the other.
@@ -41,7 +42,7 @@ where
         writeln!(
             out,
             "{:<4} {:<8} {:>10} {:>10} {:>10} {:>10} {:>8} {:>10} {:>10} {:>8} {:>8} {:>8} {:>8} \
-             {:>8} {:>10} {:>10} lowmem_reserve",
+             {:>8} {:>10} {:>10} {:>10} lowmem_reserve",
             "node",
             "zone",
             "start_pfn",
@@ -57,7 +58,8 @@ where
             "high",
             "promo",
             "highatomic",
-            "ha_free"
+            "ha_free",
+            "free_bound"
         )?;
         for id in manager.nodes() {
             for kind in manager.zones(id) {
@@ -90,8 +92,8 @@ fn line(zone: &Zone, out: &mut Text) -> Result {
     }
     write!(
         out,
-        "{:>10} {:>10} ",
-        zone.highatomic_reserved, zone.highatomic_free
+        "{:>10} {:>10} {:>10} ",
+        zone.highatomic_reserved, zone.highatomic_free, zone.free_bound
     )?;
     for (index, pages) in zone.lowmem_reserve.iter().flatten().enumerate() {
         let comma = if index == 0 { "" } else { "," };

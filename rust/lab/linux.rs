@@ -35,14 +35,17 @@ use crate::algo::{
         ListKind, //
     },
     units::{
+        Address,
         Bytes,
         NodeId,
         NrPages,
         Order,
+        Pfn,
         ZoneKind, //
     },
 };
 use crate::linux::{
+    address,
     gfp::Gfp,
     kmalloc::{
         self,
@@ -54,7 +57,11 @@ use crate::linux::{
         Constructor,
         Flags, //
     },
-    node::Node,
+    node::{
+        self,
+        Node, //
+    },
+    page,
     pages::{
         Pages,
         MAX_ORDER, //
@@ -120,6 +127,35 @@ impl Manager for Linux {
 
     fn zone(&self, node: NodeId, zone: ZoneKind) -> Option<snapshot::Zone> {
         Node::get(node)?.zone(zone)?.snapshot()
+    }
+
+    fn online_cpus(&self) -> impl Iterator<Item = u32> {
+        node::online_cpus()
+    }
+
+    fn pcp(&self, node: NodeId, zone: ZoneKind, cpu: u32) -> Option<snapshot::Pcp> {
+        Node::get(node)?.zone(zone)?.pcp(cpu)
+    }
+
+    fn pageblocks(
+        &self,
+        node: NodeId,
+        zone: ZoneKind,
+    ) -> impl Iterator<Item = snapshot::Pageblock> {
+        let zone = Node::get(node).and_then(|node| node.zone(zone));
+        zone.into_iter().flat_map(|zone| zone.pageblocks())
+    }
+
+    fn translate(&self, address: Address) -> snapshot::Translation {
+        address::translate(address)
+    }
+
+    fn page(&self, pfn: Pfn, path: &mut [u8]) -> snapshot::Page {
+        page::look(pfn, path)
+    }
+
+    fn page_flags(&self, flags: usize) -> impl Iterator<Item = &'static str> {
+        page::flags(flags)
     }
 
     fn free_area(&self, node: NodeId, zone: ZoneKind) -> Option<snapshot::FreeArea> {

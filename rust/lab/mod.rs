@@ -104,6 +104,26 @@ pub trait Manager: Send + Sync + 'static {
     /// A zone's figures.
     fn zone(&self, node: NodeId, zone: ZoneKind) -> Option<snapshot::Zone>;
 
+    /// The online CPUs of all nodes, by number.
+    fn online_cpus(&self) -> impl Iterator<Item = u32>;
+
+    /// The page lists that a CPU keeps of a zone; `None` while they must not be looked at.
+    fn pcp(&self, node: NodeId, zone: ZoneKind, cpu: u32) -> Option<snapshot::Pcp>;
+
+    /// A zone's pageblocks, from low to high.
+    fn pageblocks(&self, node: NodeId, zone: ZoneKind)
+        -> impl Iterator<Item = snapshot::Pageblock>;
+
+    /// Where an address leads.
+    fn translate(&self, address: Address) -> snapshot::Translation;
+
+    /// All that is known of a page, whether there is one or not; the path of the group that it is
+    /// charged to goes into `path`.
+    fn page(&self, pfn: Pfn, path: &mut [u8]) -> snapshot::Page;
+
+    /// The names of a page's flags.
+    fn page_flags(&self, flags: usize) -> impl Iterator<Item = &'static str>;
+
     /// A zone's free blocks.
     fn free_area(&self, node: NodeId, zone: ZoneKind) -> Option<snapshot::FreeArea>;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Declarations of the C shims in `helpers.c`, and what Rust and C must agree on.
+//! Declarations of the C shims in `helpers.c` and `helpers_page.c`, and what Rust and C must agree on.
 //!
 //! # Limits      a shim is here only while neither bindgen nor `kernel` offers the thing.
 //! # Reference   `rust/helpers.c`; each shim names the kernel header it opens up.
@@ -24,11 +24,16 @@ extern "C" {
     fn oxmm_sizeof_pglist_data() -> usize;
     fn oxmm_sizeof_per_cpu_zonestat() -> usize;
     fn oxmm_sizeof_per_cpu_nodestat() -> usize;
+    fn oxmm_sizeof_per_cpu_pages() -> usize;
+    fn oxmm_sizeof_memory_notify() -> usize;
+    fn oxmm_sizeof_page_copy() -> usize;
 
     pub(super) fn oxmm_node_data(nid: c_int) -> *mut bindings::pglist_data;
     pub(super) fn oxmm_node_state(nid: c_int, state: c_int) -> bool;
     pub(super) fn oxmm_node_distance(from: c_int, to: c_int) -> c_int;
     pub(super) fn oxmm_node_has_online_cpu(nid: c_int, cpu: c_uint) -> bool;
+
+    pub(super) fn oxmm_cpu_online(cpu: c_uint) -> bool;
 
     pub(super) fn oxmm_zone_node(zone: *mut bindings::zone) -> c_int;
     pub(super) fn oxmm_zone_managed_pages(zone: *mut bindings::zone) -> c_ulong;
@@ -40,6 +45,44 @@ extern "C" {
 
     pub(super) fn oxmm_zone_stat_name(item: c_uint) -> *const c_char;
     pub(super) fn oxmm_node_stat_name(item: c_uint) -> *const c_char;
+    pub(super) fn oxmm_zone_pcp(
+        zone: *mut bindings::zone,
+        cpu: c_uint,
+    ) -> *mut bindings::per_cpu_pages;
+    pub(super) fn oxmm_pcp_lock(pcp: *mut bindings::per_cpu_pages);
+    pub(super) fn oxmm_pcp_unlock(pcp: *mut bindings::per_cpu_pages);
+    pub(super) fn oxmm_pcp_entry_to_pfn(entry: *const bindings::list_head) -> c_ulong;
+    pub(super) fn oxmm_pcp_thp_order() -> c_int;
+    pub(super) fn oxmm_zone_stat_diff(
+        zone: *mut bindings::zone,
+        cpu: c_uint,
+        item: c_int,
+        threshold: *mut c_int,
+    ) -> c_int;
+
+    pub(super) fn oxmm_register_memory_notifier(notifier: *mut bindings::notifier_block) -> c_int;
+    pub(super) fn oxmm_unregister_memory_notifier(notifier: *mut bindings::notifier_block);
+    pub(super) fn oxmm_pfn_to_online_page(pfn: c_ulong) -> *mut bindings::page;
+    pub(super) fn oxmm_pfns_per_section() -> c_ulong;
+    pub(super) fn oxmm_pageblock_order() -> c_uint;
+    pub(super) fn oxmm_pageblock_bits(
+        page: *const bindings::page,
+        pfn: c_ulong,
+        order: c_uint,
+    ) -> c_int;
+    pub(super) fn oxmm_buddy_order(page: *const bindings::page) -> c_int;
+    pub(super) fn oxmm_page_zone(page: *const bindings::page) -> *mut bindings::zone;
+    pub(super) fn oxmm_pfn_valid(pfn: c_ulong) -> bool;
+    pub(super) fn oxmm_section(pfn: c_ulong, nr: *mut c_ulong, block: *mut c_ulong) -> c_uint;
+    pub(super) fn oxmm_address_to_pfn(address: c_ulong, pfn: *mut c_ulong) -> c_uint;
+    pub(super) fn oxmm_copy_page(page: *const bindings::page, to: *mut PageCopy);
+    pub(super) fn oxmm_page_flag(index: c_uint, mask: *mut c_ulong) -> *const c_char;
+    pub(super) fn oxmm_page_cgroup(
+        page: *mut bindings::page,
+        path: *mut c_char,
+        size: usize,
+        online: *mut bool,
+    ) -> c_ulong;
 
     pub(super) fn oxmm_alloc_pages(
         nid: c_int,
@@ -64,7 +107,6 @@ extern "C" {
     ) -> bool;
     pub(super) fn oxmm_kmalloc(size: usize, gfp: bindings::gfp_t, nid: c_int) -> *mut c_void;
 
-    pub(super) fn oxmm_cpu_online(cpu: c_uint) -> bool;
     pub(super) fn oxmm_cpu_possible(cpu: c_uint) -> bool;
     pub(super) fn oxmm_alloc_percpu(size: usize, align: usize, gfp: bindings::gfp_t)
         -> *mut c_void;
@@ -99,36 +141,74 @@ extern "C" {
     pub(super) fn oxmm_kernel_cc() -> *const c_char;
 }
 
-/// Checks that bindgen's structs have the sizes that C gives them.
+/// What a memory notifier is told, `struct memory_notify`, which bindgen does not see.
+#[repr(C)]
+pub(super) struct MemoryNotify {
+    pub(super) start_pfn: c_ulong,
+    pub(super) nr_pages: c_ulong,
+}
+
+/// A page and the folio it is in, copied; `struct oxmm_page` of `helpers_page.c`.
+#[repr(C)]
+#[derive(Default)]
+pub(super) struct PageCopy {
+    pub(super) flags: c_ulong,
+    pub(super) folio_flags: c_ulong,
+    pub(super) head_pfn: c_ulong,
+    pub(super) page_type: c_uint,
+    pub(super) refcount: c_int,
+    pub(super) mapcount: c_int,
+    pub(super) order: c_uint,
+    pub(super) mapping: c_uint,
+    pub(super) is_compound: c_uint,
+}
+
+/// Checks that Rust's structs have the sizes that C gives them.
 ///
-/// Every field that `node`, `zone` and `vmstat` read lies in one of these; a module that was built
-/// against other headers than its helpers must not be let loose on them.
+/// Every field that this room reads lies in one of these; a module that was built against other
+/// headers than its helpers must not be let loose on them.
 ///
 /// # Errors
 ///
-/// EINVAL, with a line in the kernel log.
+/// EINVAL, with a line in the kernel log that names the struct.
 pub fn check_layout() -> Result {
-    // SAFETY: The shims take nothing and return a constant.
-    let sizes = unsafe {
-        [
-            (oxmm_sizeof_zone(), size_of::<bindings::zone>()),
-            (
-                oxmm_sizeof_pglist_data(),
-                size_of::<bindings::pglist_data>(),
-            ),
-            (
-                oxmm_sizeof_per_cpu_zonestat(),
-                size_of::<bindings::per_cpu_zonestat>(),
-            ),
-            (
-                oxmm_sizeof_per_cpu_nodestat(),
-                size_of::<bindings::per_cpu_nodestat>(),
-            ),
-        ]
-    };
-    if sizes.iter().any(|(c, rust)| c != rust) {
-        pr_err!("a struct of zones or nodes differs between Rust and C; rebuild the module\n");
-        return Err(EINVAL);
+    /// The name of a struct, and its sizes on both sides.
+    macro_rules! sizes {
+        ($name:literal, $Struct:ty, $shim:ident) => {
+            // SAFETY: The shim takes nothing and returns a constant.
+            ($name, size_of::<$Struct>(), unsafe { $shim() })
+        };
+    }
+    let pairs = [
+        sizes!("zone", bindings::zone, oxmm_sizeof_zone),
+        sizes!(
+            "pglist_data",
+            bindings::pglist_data,
+            oxmm_sizeof_pglist_data
+        ),
+        sizes!(
+            "per_cpu_pages",
+            bindings::per_cpu_pages,
+            oxmm_sizeof_per_cpu_pages
+        ),
+        sizes!(
+            "per_cpu_zonestat",
+            bindings::per_cpu_zonestat,
+            oxmm_sizeof_per_cpu_zonestat
+        ),
+        sizes!(
+            "per_cpu_nodestat",
+            bindings::per_cpu_nodestat,
+            oxmm_sizeof_per_cpu_nodestat
+        ),
+        sizes!("memory_notify", MemoryNotify, oxmm_sizeof_memory_notify),
+        sizes!("oxmm_page", PageCopy, oxmm_sizeof_page_copy),
+    ];
+    for (name, here, there) in pairs {
+        if here != there {
+            pr_err!("struct {name} differs between Rust and C; rebuild the module\n");
+            return Err(EINVAL);
+        }
     }
     Ok(())
 }

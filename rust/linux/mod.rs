@@ -5,6 +5,8 @@
 //!   node -> zone -> free area            what is there
 //!   vmstat -> memory                     what Linux counts, and what all of memory is
 //!   cpu                                  staying on a CPU, running on all
+//!   zone -> pcp, pageblock               what is there, by CPU and by pfn
+//!   address -> frame -> page             one page; hotplug keeps it there while it is looked at
 //!   gfp  -> pages, percpu, vmalloc       what can be asked for
 //!   debugfs                              how a user reads and asks
 //!   hashed                               addresses as the kernel prints them
@@ -14,17 +16,24 @@
 //! # Limits      no policy: what is allocated, and when, is for `lab` to say.
 //! # Reference   `include/linux/mmzone.h`, `include/linux/gfp.h`.
 
+pub mod address;
 mod compat;
 pub mod cpu;
 pub mod debugfs;
 mod ffi;
+mod frame;
 pub mod gfp;
 mod hashed;
+pub mod hotplug;
 pub mod kmalloc;
 pub mod kmem_cache;
+mod list;
 pub mod memory;
 pub mod node;
+pub mod page;
+pub mod pageblock;
 pub mod pages;
+pub mod pcp;
 pub mod percpu;
 pub mod version;
 pub mod vmalloc;

@@ -182,6 +182,12 @@ pub fn managed_pages() -> NrPages {
         .fold(NrPages::ZERO, |sum, zone| sum + zone.managed())
 }
 
+/// The online CPUs of all nodes, by number.
+pub fn online_cpus() -> impl Iterator<Item = u32> {
+    // SAFETY: The argument is in range, below `nr_cpu_ids`.
+    (0..nr_cpu_ids()).filter(|&cpu| unsafe { ffi::oxmm_cpu_online(cpu) })
+}
+
 /// Steps of a zonelist, without the null one that always ends it.
 // CAST: widens.
 const STEPS: usize = bindings::MAX_ZONES_PER_ZONELIST as usize;

@@ -29,6 +29,7 @@ use super::{
     zone, //
 };
 use crate::algo::units::{
+    Address,
     NodeId,
     NrPages,
     Order,
@@ -88,6 +89,11 @@ impl Pages {
     pub fn pfn(&self) -> Pfn {
         // SAFETY: By the invariant `page` is a page, and it is ours.
         Pfn::new(unsafe { ffi::oxmm_page_to_pfn(self.page.as_ptr()) })
+    }
+
+    /// Where the `struct page` of the first page is.
+    pub fn struct_page(&self) -> Address {
+        Address::new(self.page.as_ptr().addr())
     }
 
     /// The node that the pages are on.

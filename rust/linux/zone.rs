@@ -27,6 +27,7 @@ use kernel::{
 
 use super::{
     ffi,
+    list::Walk,
     read_once, //
 };
 use crate::algo::{
@@ -37,6 +38,7 @@ use crate::algo::{
         Watermark, //
     },
     units::{
+        usize_from,
         Migratetype,
         NodeId,
         NrPages,
@@ -53,7 +55,7 @@ use crate::algo::{
 pub const MAX_STEPS: usize = 20_000;
 
 // CAST: ten items.
-const NR_FREE_PAGES: c_int = bindings::zone_stat_item_NR_FREE_PAGES as c_int;
+pub(super) const NR_FREE_PAGES: c_int = bindings::zone_stat_item_NR_FREE_PAGES as c_int;
 
 /// Reads one field of a [`Zone`], once.
 macro_rules! field {
@@ -128,6 +130,13 @@ impl Zone {
         NrPages::new(free)
     }
 
+    /// How far [`Zone::free`] may be from [`Zone::free_exact`]: no CPU keeps more to itself than its
+    /// threshold before it adds that to the counter.
+    pub fn free_bound(&self) -> NrPages {
+        let thresholds = super::node::online_cpus().filter_map(|cpu| self.drift(cpu));
+        thresholds.fold(NrPages::ZERO, |sum, drift| sum + drift.threshold)
+    }
+
     /// The zone's figures; `None` for a kind of zone that [`ZoneKind`] does not have.
     pub fn snapshot(&self) -> Option<snapshot::Zone> {
         // SAFETY: By the invariant the zone is live.
@@ -142,6 +151,7 @@ impl Zone {
             cma: NrPages::new(cma),
             free: self.free(),
             free_exact: self.free_exact(),
+            free_bound: self.free_bound(),
             marks: self.marks(),
             boost: NrPages::new(field!(self.watermark_boost)),
             lowmem_reserve: self.lowmem_reserve(),
@@ -200,8 +210,15 @@ impl Zone {
         area
     }
 
+    /// Its first page and the one after its last.
+    pub(super) fn span(&self) -> (Pfn, Pfn) {
+        let start = Pfn::new(field!(self.zone_start_pfn));
+        let spanned = NrPages::new(field!(self.spanned_pages));
+        (start, start.checked_add(spanned).unwrap_or(start))
+    }
+
     /// Takes the zone lock with interrupts off.
-    fn lock(&self) -> LockedZone<'_> {
+    pub(super) fn lock(&self) -> LockedZone<'_> {
         // SAFETY: By the invariant the zone is live; dropping the guard unlocks.
         let flags = unsafe { ffi::oxmm_zone_lock(self.zone.as_ptr()) };
         LockedZone {
@@ -217,13 +234,18 @@ impl Zone {
 /// # Invariants
 ///
 /// `zone->lock` was taken by this task on this CPU, which `flags` belong to.
-struct LockedZone<'a> {
+pub(super) struct LockedZone<'a> {
     zone: &'a Zone,
     flags: c_ulong,
     _not_send: PhantomData<*mut ()>,
 }
 
 impl LockedZone<'_> {
+    /// Whether it is this zone whose lock is held.
+    pub(super) fn is_of(&self, zone: &Zone) -> bool {
+        self.zone.zone == zone.zone
+    }
+
     /// Counts the free blocks of `order` by migratetype into `counts` and returns how many there
     /// are in all.
     ///
@@ -244,7 +266,8 @@ impl LockedZone<'_> {
         let mut walks = [const { None }; Migratetype::COUNT];
         for (&migratetype, walk) in Migratetype::ALL.iter().zip(&mut walks) {
             let list = list_of_type(migratetype).and_then(|index| area.free_list.get(index));
-            *walk = list.map(|list| Walk::new(self, list));
+            // SAFETY: The area's lists change under the zone lock alone, which `self` holds.
+            *walk = list.map(|list| unsafe { Walk::new(list) });
         }
         let mut left = walks.iter().flatten().count();
         let mut steps = 0;
@@ -275,37 +298,6 @@ impl Drop for LockedZone<'_> {
     fn drop(&mut self) {
         // SAFETY: By the invariant this task holds the lock, and these are its flags.
         unsafe { ffi::oxmm_zone_unlock(self.zone.zone.as_ptr(), self.flags) };
-    }
-}
-
-/// A walk along one free list of a locked zone.
-///
-/// # Invariants
-///
-/// `at` is an entry of the list with this head, or the head.
-struct Walk<'a> {
-    head: *const bindings::list_head,
-    at: *const bindings::list_head,
-    _locked: PhantomData<&'a LockedZone<'a>>,
-}
-
-impl<'a> Walk<'a> {
-    fn new(_locked: &'a LockedZone<'_>, head: &'a bindings::list_head) -> Self {
-        // INVARIANT: starts at the head.
-        Self {
-            head,
-            at: head,
-            _locked: PhantomData,
-        }
-    }
-
-    /// Goes to the next entry; `false` when there is none.
-    fn step(&mut self) -> bool {
-        // SAFETY: By the invariant `at` is in the list, whose entries live while the zone is
-        // locked.
-        // INVARIANT: the next of an entry is an entry or the head.
-        self.at = unsafe { (*self.at).next };
-        self.at != self.head
     }
 }
 
@@ -350,6 +342,15 @@ fn list_of_type(migratetype: Migratetype) -> Option<usize> {
         _ => return None,
     };
     usize::try_from(index).ok()
+}
+
+/// The migratetype that has this number in this kernel.
+pub(super) fn type_of_index(index: u32) -> Option<Migratetype> {
+    let index = usize_from(index);
+    Migratetype::ALL
+        .iter()
+        .copied()
+        .find(|&migratetype| list_of_type(migratetype) == Some(index))
 }
 
 #[kernel::prelude::kunit_tests(oxmm_zone)]
