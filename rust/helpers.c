@@ -242,6 +242,17 @@ struct page *oxmm_alloc_pages(int nid, gfp_t gfp, unsigned int order)
 	return alloc_pages_node(nid, gfp, order);
 }
 
+/* What is null in `pages` becomes a page, from the front, as far as there are any. */
+unsigned long oxmm_alloc_pages_bulk(int nid, gfp_t gfp, int count, struct page **pages)
+{
+	return alloc_pages_bulk_node(gfp, nid, count, pages);
+}
+
+void *oxmm_page_address(const struct page *page)
+{
+	return page_address(page);
+}
+
 unsigned long oxmm_page_to_pfn(const struct page *page)
 {
 	return page_to_pfn(page);

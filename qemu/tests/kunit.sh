@@ -21,7 +21,9 @@ if [ ! -d "$DEBUG/kunit" ]; then
 fi
 set -- \
 	oxmm_address \
+	oxmm_bulk \
 	oxmm_caches \
+	oxmm_contents \
 	oxmm_cpu \
 	oxmm_gfp \
 	oxmm_kmalloc \

@@ -89,6 +89,13 @@ extern "C" {
         gfp: bindings::gfp_t,
         order: c_uint,
     ) -> *mut bindings::page;
+    pub(super) fn oxmm_alloc_pages_bulk(
+        nid: c_int,
+        gfp: bindings::gfp_t,
+        count: c_int,
+        pages: *mut *mut bindings::page,
+    ) -> c_ulong;
+    pub(super) fn oxmm_page_address(page: *const bindings::page) -> *mut c_void;
     pub(super) fn oxmm_page_to_pfn(page: *const bindings::page) -> c_ulong;
     pub(super) fn oxmm_page_to_nid(page: *const bindings::page) -> c_int;
     pub(super) fn oxmm_page_zonenum(page: *const bindings::page) -> c_int;

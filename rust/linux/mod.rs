@@ -7,7 +7,7 @@
 //!   cpu                                  staying on a CPU, running on all
 //!   zone -> pcp, pageblock               what is there, by CPU and by pfn
 //!   address -> frame -> page             one page; hotplug keeps it there while it is looked at
-//!   gfp  -> pages, percpu, vmalloc       what can be asked for
+//!   gfp  -> pages, bulk, percpu, vmalloc what can be asked for; contents: the bytes of pages
 //!   debugfs                              how a user reads and asks
 //!   hashed                               addresses as the kernel prints them
 //!   ffi, compat                          the C shims of `helpers.c`; kernels that differ
@@ -17,8 +17,10 @@
 //! # Reference   `include/linux/mmzone.h`, `include/linux/gfp.h`.
 
 pub mod address;
+pub mod bulk;
 mod compat;
 pub mod cpu;
+pub mod contents;
 pub mod debugfs;
 mod ffi;
 mod frame;

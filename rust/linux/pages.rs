@@ -9,7 +9,7 @@
 //!
 //! # Locking     none of its own; with `__GFP_DIRECT_RECLAIM` the allocation may sleep.
 //! # Cost        alloc_pages() and __free_pages(); 16 bytes a run.
-//! # Limits      pages are not mapped by `kmap`; no access to their contents yet.
+//! # Limits      pages are not mapped by `kmap`; contents.rs reaches those of the direct map.
 //! # Reference   `mm/page_alloc.c`: `__alloc_pages_noprof()`, `__free_pages()`.
 
 use core::{
@@ -83,6 +83,26 @@ impl Pages {
             order,
             _owned: PhantomData,
         })
+    }
+
+    /// Takes over a run that C code allocated.
+    ///
+    /// # Safety
+    ///
+    /// `page` is the first page of a run of `order` that `alloc_pages()` returned, and whoever owned
+    /// it gives it up.
+    pub(super) unsafe fn from_raw(page: NonNull<bindings::page>, order: Order) -> Self {
+        // INVARIANT: the caller's promise.
+        Self {
+            page,
+            order,
+            _owned: PhantomData,
+        }
+    }
+
+    /// The C page, which is ours by the invariant.
+    pub(super) fn as_ptr(&self) -> *mut bindings::page {
+        self.page.as_ptr()
     }
 
     /// The first page's frame number.
