@@ -46,6 +46,7 @@ use crate::algo::{
 };
 use crate::linux::{
     address,
+    bulk::Single,
     gfp::Gfp,
     kmalloc::{
         self,
@@ -240,6 +241,10 @@ impl Manager for Linux {
 
     fn alloc(&self, plan: &Plan, want: usize, into: &mut KVVec<Holding>) -> Result<(), Refusal> {
         let holding = match &plan.what {
+            // Without a node the bulk allocator would pass over the task's memory policy.
+            What::Pages(Order::ZERO) if want > 1 && plan.node.is_some() => {
+                return plan.single_pages(want, into)
+            }
             What::Pages(order) => plan.pages(*order)?,
             What::Sized(size) => Holding::Sized(Kmalloc::alloc(*size, plan.gfp, plan.node)?),
             What::Cached(cache) => match plan.node {
@@ -282,17 +287,40 @@ impl Manager for Linux {
 
 impl Plan {
     fn pages(&self, order: Order) -> Result<Holding, Refusal> {
-        let pages = Pages::alloc(order, self.gfp, self.node).map_err(|_| Refusal::NoMemory {
+        let pages = Pages::alloc(order, self.gfp, self.node);
+        pages.map(Holding::Pages).map_err(|_| self.no_memory(order))
+    }
+
+    /// Allocates up to `want` single pages in one go; what there is without reclaim, and one at
+    /// least.
+    fn single_pages(&self, want: usize, into: &mut KVVec<Holding>) -> Result<(), Refusal> {
+        let mut slots = [const { None }; SINGLES];
+        let (slots, _) = slots.split_at_mut(want.min(SINGLES));
+        match Single::fill(slots, self.gfp, self.node) {
+            Ok(added) if added > 0 => {}
+            _ => return Err(self.no_memory(Order::ZERO)),
+        }
+        for page in slots.iter_mut().filter_map(Option::take) {
+            into.push(Holding::Pages(page.into()), GFP_KERNEL)
+                .map_err(|_| Refusal::NoTable)?;
+        }
+        Ok(())
+    }
+
+    fn no_memory(&self, order: Order) -> Refusal {
+        // A node without memory of its own has nothing to give when fallback is forbidden.
+        let alone = self
+            .node
+            .filter(|node| self.gfp.contains(Gfp::THISNODE) && !node.has_memory());
+        Refusal::NoMemory {
             order,
-            // A node without memory of its own has nothing to give when fallback is forbidden.
-            alone: self
-                .node
-                .filter(|node| self.gfp.contains(Gfp::THISNODE) && !node.has_memory())
-                .map(|node| (node.id(), node.served_by())),
-        })?;
-        Ok(Holding::Pages(pages))
+            alone: alone.map(|node| (node.id(), node.served_by())),
+        }
     }
 }
+
+/// How many single pages are asked for in one go.
+const SINGLES: usize = 64;
 
 impl super::Plan for Plan {
     fn taken(&self) -> Option<Bytes> {

@@ -19,8 +19,8 @@
 pub mod address;
 pub mod bulk;
 mod compat;
-pub mod cpu;
 pub mod contents;
+pub mod cpu;
 pub mod debugfs;
 mod ffi;
 mod frame;
