@@ -37,6 +37,7 @@ set -- \
 	oxmm_pcp \
 	oxmm_percpu \
 	oxmm_percpu_typed \
+	oxmm_slub \
 	oxmm_vmalloc \
 	oxmm_vmstat \
 	oxmm_zone

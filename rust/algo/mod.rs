@@ -8,6 +8,7 @@
 //!   memory         the parts of memory, what no part holds, and what is available
 //!   runs           pages put together where they follow each other
 //!   snapshot       what a view shows of a manager at one moment
+//!   snapshot_slab  what a view shows of a slab cache
 //!   units          pfn, pages, order, node, zone, migratetype, bytes; all else stands on it
 //!
 //! The same files are compiled into the module and, by `tools/model`, into programs of the host,
@@ -30,6 +31,7 @@ pub mod gfp;
 pub mod memory;
 pub mod runs;
 pub mod snapshot;
+pub mod snapshot_slab;
 
 pub use units::{
     Address,

@@ -10,6 +10,7 @@ use kernel::{
     ffi::{
         c_char,
         c_int,
+        c_long,
         c_uint,
         c_ulong,
         c_void, //
@@ -113,6 +114,15 @@ extern "C" {
         objects: *mut *mut c_void,
     ) -> bool;
     pub(super) fn oxmm_kmalloc(size: usize, gfp: bindings::gfp_t, nid: c_int) -> *mut c_void;
+
+    pub(super) fn oxmm_slab_page(addr: usize) -> *mut bindings::page;
+    pub(super) fn oxmm_spin_lock(lock: *mut bindings::spinlock_t) -> c_ulong;
+    pub(super) fn oxmm_spin_unlock(lock: *mut bindings::spinlock_t, flags: c_ulong);
+    pub(super) fn oxmm_on_cpu(
+        cpu: c_uint,
+        call: unsafe extern "C" fn(*mut c_void) -> c_long,
+        info: *mut c_void,
+    ) -> c_long;
 
     pub(super) fn oxmm_cpu_possible(cpu: c_uint) -> bool;
     pub(super) fn oxmm_alloc_percpu(size: usize, align: usize, gfp: bindings::gfp_t)

@@ -109,6 +109,11 @@ impl Flags {
     const DEBUG: Self =
         Self(Self::RED_ZONE.0 | Self::POISON.0 | Self::STORE_USER.0 | Self::CONSISTENCY_CHECKS.0);
 
+    /// The flags of a `struct kmem_cache`.
+    pub(super) const fn from_bits(bits: bindings::slab_flags_t) -> Self {
+        Self(bits)
+    }
+
     /// Whether all of `other`'s flags are set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -273,6 +278,13 @@ impl Cache {
     /// The C struct, for `slub`.
     pub(super) fn as_raw(&self) -> NonNull<bindings::kmem_cache> {
         self.raw.as_raw()
+    }
+
+    /// The address of the constructor that Linux calls, for `slub`.
+    pub(super) fn constructor_address(&self) -> Option<usize> {
+        let seat = self.constructor.as_ref()?;
+        // CAST: a function's address.
+        Some(seat.function() as usize)
     }
 
     /// Gives wholly free slabs back to the buddy, those of per-CPU sheaves and barns too.

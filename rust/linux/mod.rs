@@ -9,6 +9,7 @@
 //!   address -> frame -> page             one page; hotplug keeps it there while it is looked at
 //!   gfp  -> pages, bulk, percpu, vmalloc what can be asked for; contents: the bytes of pages
 //!   debugfs                              how a user reads and asks
+//!   kmem_cache, kmalloc -> slub          objects of slabs; where the free ones are
 //!   hashed                               addresses as the kernel prints them
 //!   ffi, compat                          the C shims of `helpers.c`; kernels that differ
 //!
@@ -37,6 +38,7 @@ pub mod pageblock;
 pub mod pages;
 pub mod pcp;
 pub mod percpu;
+pub mod slub;
 pub mod version;
 pub mod vmalloc;
 pub mod vmstat;

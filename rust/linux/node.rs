@@ -193,7 +193,7 @@ pub fn online_cpus() -> impl Iterator<Item = u32> {
 const STEPS: usize = bindings::MAX_ZONES_PER_ZONELIST as usize;
 
 /// Numbers that a node can have on this machine.
-fn possible_numbers() -> impl Iterator<Item = NodeId> {
+pub(super) fn possible_numbers() -> impl Iterator<Item = NodeId> {
     #[cfg(CONFIG_NUMA)]
     // SAFETY: Set once at boot.
     let numbers = unsafe { bindings::nr_node_ids };
