@@ -7,6 +7,7 @@
 //!   gfp            names of gfp flags; their values are the kernel's and come from outside
 //!   memory         the parts of memory, what no part holds, and what is available
 //!   runs           pages put together where they follow each other
+//!   slab           objects of one size cut out of pages
 //!   snapshot       what a view shows of a manager at one moment
 //!   snapshot_slab  what a view shows of a slab cache
 //!   units          pfn, pages, order, node, zone, migratetype, bytes; all else stands on it
@@ -30,6 +31,7 @@ pub mod fragmentation;
 pub mod gfp;
 pub mod memory;
 pub mod runs;
+pub mod slab;
 pub mod snapshot;
 pub mod snapshot_slab;
 

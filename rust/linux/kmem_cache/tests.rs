@@ -76,7 +76,8 @@ mod tests {
             let object = cache.alloc(Gfp::KERNEL, None).ok();
             assert!(object.and_then(|object| object.constructed_as()).is_some());
         }
-        assert_eq!(cache.constructed(), runs);
+        // KASAN keeps freed objects back, so that the next one may be of a new slab.
+        assert!(cfg!(CONFIG_KASAN_GENERIC) || cache.constructed() == runs);
         let zeroed = cache.alloc(Gfp::KERNEL | Gfp::ZERO, None).err();
         assert_eq!(zeroed, Some(Refusal::Zeroed));
     }
