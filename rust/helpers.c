@@ -335,6 +335,11 @@ long oxmm_on_cpu(unsigned int cpu, long (*call)(void *), void *info)
 	return result;
 }
 
+unsigned int oxmm_num_present_cpus(void)
+{
+	return num_present_cpus();
+}
+
 /* Per-CPU memory: include/linux/percpu.h, include/linux/smp.h. */
 
 bool oxmm_cpu_possible(unsigned int cpu)

@@ -120,6 +120,8 @@ pub struct Partial {
     pub walked: usize,
     /// Free objects of those.
     pub free: usize,
+    /// Objects of those that are not free.
+    pub inuse: usize,
     /// How full those are, by `Fullness::index`.
     pub fullness: [usize; Fullness::COUNT],
 }
@@ -129,6 +131,7 @@ impl Partial {
     pub fn count(&mut self, inuse: usize, objects: usize) {
         self.walked += 1;
         self.free += objects.saturating_sub(inuse);
+        self.inuse += inuse;
         if let Some(slabs) = self.fullness.get_mut(Fullness::of(inuse, objects).index()) {
             *slabs += 1;
         }
@@ -276,11 +279,97 @@ named! {
     }
 }
 
+/// The name that a cache has in the kernel.
+///
+/// # Invariants
+///
+/// It ends at the first 0, or with the array.
+#[derive(Clone, Copy, Debug)]
+pub struct Name([u8; Self::MAX]);
+
+impl Name {
+    /// The longest name that is kept whole.
+    pub const MAX: usize = 64;
+
+    /// Keeps a name, or what fits of it.
+    pub fn new(name: &[u8]) -> Self {
+        let mut kept = [0; Self::MAX];
+        for (byte, &of) in kept.iter_mut().zip(name) {
+            *byte = of;
+        }
+        // INVARIANT: what is not of the name is 0.
+        Self(kept)
+    }
+
+    /// The text; `?` for a name that is none.
+    pub fn as_str(&self) -> &str {
+        let name = self.0.split(|&byte| byte == 0).next().unwrap_or(&[]);
+        core::str::from_utf8(name).unwrap_or("?")
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A class of `kmalloc()`: a cache of objects of one size.
+#[derive(Clone, Copy, Debug)]
+pub struct Class {
+    /// The largest request that it serves.
+    pub size: Bytes,
+    /// The largest request that is too small for it.
+    pub below: Bytes,
+    /// Its name and layout.
+    pub shape: Result<(Name, Shape), Unknown>,
+}
+
+impl Class {
+    /// The most bytes that a request can leave unused: one byte above the class below.
+    pub fn worst_waste(&self) -> Bytes {
+        let least = self.below.saturating_add(Bytes::new(1));
+        self.size.saturating_sub(least)
+    }
+}
+
+/// What a request takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Fit {
+    /// Who serves it.
+    pub name: Name,
+    /// What the user may use of what was given.
+    pub usable: Bytes,
+    /// How it is laid out.
+    pub shape: Result<Shape, Unknown>,
+}
+
+/// What a request of some size takes, from `kmalloc()` and from caches made for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Fits {
+    /// The request.
+    pub asked: Bytes,
+    /// From `kmalloc()`.
+    pub kmalloc: Fit,
+    /// From a cache of its own.
+    pub own: Result<Fit, Unknown>,
+    /// From a cache of its own whose objects start at cache lines.
+    pub own_at_lines: Result<Fit, Unknown>,
+}
+
+/// A part of a whole in per mille; 0 of nothing.
+pub const fn per_mille(part: usize, whole: usize) -> usize {
+    match whole {
+        0 => 0,
+        _ => part.saturating_mul(1000) / whole,
+    }
+}
+
 /// Where in a slab an address is.
 #[derive(Clone, Copy, Debug)]
 pub struct ObjectPlace {
-    /// The cache's name, ended by a 0 or by the array.
-    pub cache: [u8; Self::MAX_NAME],
+    /// The cache.
+    pub cache: Name,
     /// What the user of an object may use.
     pub object_size: Bytes,
     /// From one object to the next.
@@ -295,17 +384,6 @@ pub struct ObjectPlace {
     pub inuse: usize,
     /// What is known of the object.
     pub state: ObjectState,
-}
-
-impl ObjectPlace {
-    /// The longest name that is kept.
-    pub const MAX_NAME: usize = 64;
-
-    /// The cache's name.
-    pub fn cache(&self) -> &str {
-        let name = self.cache.split(|&byte| byte == 0).next().unwrap_or(&[]);
-        core::str::from_utf8(name).unwrap_or("?")
-    }
 }
 
 #[cfg(test)]

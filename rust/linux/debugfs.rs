@@ -17,6 +17,8 @@
 //! # Limits      no `poll`, no `mmap`; a view larger than memory answers ENOMEM.
 //! # Reference   `fs/debugfs/file.c`: `full_proxy_open_regular()`, `debugfs_file_get()`.
 
+mod folder;
+
 use core::{
     fmt,
     marker::PhantomData,
@@ -34,7 +36,10 @@ use kernel::{
     new_mutex,
     prelude::*,
     str::CStr,
-    sync::Mutex,
+    sync::{
+        Arc,
+        Mutex, //
+    },
     types::ForeignOwnable,
     uaccess::{
         UserPtr,
@@ -46,6 +51,8 @@ use super::{
     compat::THIS_MODULE,
     quietly, //
 };
+
+pub use folder::Folder;
 
 /// The longest input one write may carry, in bytes; longer ones answer E2BIG.
 pub const MAX_WRITE: usize = 64 << 10;
@@ -165,6 +172,7 @@ struct Opened {
 /// points at the `S` in `state`.
 pub struct Tree<S: Send + Sync + 'static> {
     root: NonNull<bindings::dentry>,
+    folders: Pin<KBox<Mutex<KVec<Arc<dyn folder::Close>>>>>,
     state: Pin<KBox<S>>,
 }
 
@@ -189,11 +197,23 @@ impl<S: Send + Sync + 'static> Tree<S> {
     ///
     /// EEXIST if the name is taken, ENODEV without debugfs, ENOMEM.
     pub fn new(name: &'static CStr, state: Pin<KBox<S>>) -> Result<Self> {
+        Self::made(create_dir(name, core::ptr::null_mut())?, state)
+    }
+
+    /// A tree over a directory that was made for it just now, and is empty.
+    fn made(root: NonNull<bindings::dentry>, state: Pin<KBox<S>>) -> Result<Self> {
+        let folders = KBox::pin_init(new_mutex!(KVec::new(), "oxmm::folders"), GFP_KERNEL);
         // INVARIANT: the directory is new and has no file yet.
-        Ok(Self {
-            root: create_dir(name, core::ptr::null_mut())?,
-            state,
-        })
+        folders
+            .map(|folders| Self {
+                root,
+                folders,
+                state,
+            })
+            .inspect_err(|_| {
+                // SAFETY: The directory is ours, and nobody else knows of it yet.
+                unsafe { bindings::debugfs_remove(root.as_ptr()) }
+            })
     }
 
     /// The top directory.
@@ -207,6 +227,9 @@ impl<S: Send + Sync + 'static> Tree<S> {
 
 impl<S: Send + Sync + 'static> Drop for Tree<S> {
     fn drop(&mut self) {
+        for folder in self.folders.lock().iter() {
+            folder.close();
+        }
         // SAFETY: By the invariant `root` is ours. The call waits for the callbacks that are
         // running, and lets no new one start, so that none sees `state` after this.
         unsafe { bindings::debugfs_remove(self.root.as_ptr()) };
@@ -224,6 +247,18 @@ impl<'a, S: Send + Sync + 'static> Dir<'a, S> {
             dentry: create_dir(name, self.dentry.as_ptr())?,
             tree: self.tree,
         })
+    }
+
+    /// Creates the directory `name` in this one, for subdirectories with states of their own.
+    ///
+    /// # Errors
+    ///
+    /// EEXIST, ENOMEM.
+    pub fn folder<T: Send + Sync + 'static>(&self, name: &'static CStr) -> Result<Arc<Folder<T>>> {
+        // The tree closes it before it removes the directory.
+        let folder = Folder::new(create_dir(name, self.dentry.as_ptr())?)?;
+        self.tree.folders.lock().push(folder.clone(), GFP_KERNEL)?;
+        Ok(folder)
     }
 
     /// Creates the file `F` in this directory.
@@ -251,10 +286,7 @@ impl<'a, S: Send + Sync + 'static> Dir<'a, S> {
     }
 }
 
-fn create_dir(
-    name: &'static CStr,
-    parent: *mut bindings::dentry,
-) -> Result<NonNull<bindings::dentry>> {
+fn create_dir(name: &CStr, parent: *mut bindings::dentry) -> Result<NonNull<bindings::dentry>> {
     // SAFETY: `name` is a C string; `parent` is a live directory or null for debugfs's root.
     checked(unsafe { bindings::debugfs_create_dir(name.as_char_ptr(), parent) })
 }

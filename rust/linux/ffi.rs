@@ -124,6 +124,7 @@ extern "C" {
         info: *mut c_void,
     ) -> c_long;
 
+    pub(super) fn oxmm_num_present_cpus() -> c_uint;
     pub(super) fn oxmm_cpu_possible(cpu: c_uint) -> bool;
     pub(super) fn oxmm_alloc_percpu(size: usize, align: usize, gfp: bindings::gfp_t)
         -> *mut c_void;

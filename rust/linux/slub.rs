@@ -27,6 +27,8 @@
 mod mirror;
 mod place;
 mod proof;
+#[cfg(CONFIG_KUNIT)]
+mod tests;
 
 use core::{
     marker::PhantomData,
@@ -56,6 +58,7 @@ use crate::algo::{
     snapshot_slab::{
         Barn,
         CpuSheaves,
+        Name,
         NodeSlabs,
         Partial,
         Shape,
@@ -176,10 +179,10 @@ impl Known<'_> {
     }
 
     /// The name that Linux knows it by; that of the first one, if caches were merged.
-    pub fn linux_name(&self) -> &CStr {
+    pub fn linux_name(&self) -> Name {
         let name = field!(self.name);
         // SAFETY: By the invariant the cache is live, and its name lives as long and never changes.
-        unsafe { CStr::from_char_ptr(name) }
+        Name::new(unsafe { CStr::from_char_ptr(name) }.to_bytes())
     }
 
     /// What it has on a node; `None` for a number that no node has.

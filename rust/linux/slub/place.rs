@@ -36,6 +36,7 @@ use super::{
 };
 use crate::algo::{
     snapshot_slab::{
+        Name,
         ObjectPlace,
         ObjectState,
         Unknown, //
@@ -120,7 +121,7 @@ struct Copied {
     cache: usize,
     base: usize,
     counters: Counters,
-    name: [u8; ObjectPlace::MAX_NAME],
+    name: Name,
     size: usize,
     object_size: usize,
     /// Bytes before an object, in caches with red zones.
@@ -155,7 +156,9 @@ impl Copied {
             cache,
             base,
             counters: Counters::from_word(peek(slab + offset_of!(Slab, counters))?),
-            name: peek_text(peek(cache + offset_of!(KmemCache, name))?)?,
+            name: Name::new(&peek_text::<{ Name::MAX }>(peek(
+                cache + offset_of!(KmemCache, name),
+            )?)?),
             size,
             object_size: word(offset_of!(KmemCache, object_size))?,
             pad: word(offset_of!(KmemCache, red_left_pad))

@@ -189,7 +189,7 @@ pub(super) fn slab_of(addr: usize) -> Option<usize> {
 }
 
 /// The address of the cache that an object is of, which must have this name.
-fn cache_of(object: usize, name: &CStr) -> Option<usize> {
+pub(super) fn cache_of(object: usize, name: &CStr) -> Option<usize> {
     let slab = slab_of(object)?;
     let cache: usize = peek(slab + offset_of!(Slab, slab_cache))?;
     let text = peek_text::<32>(peek(cache + offset_of!(KmemCache, name))?)?;
@@ -238,7 +238,7 @@ fn peek_field<T: FromBytes>(cache: usize, offset: usize) -> Result<T, Outcome> {
 }
 
 /// The struct ends with an entry for each node number, and Linux says how large it is.
-fn cache_struct(cache: usize) -> Option<()> {
+pub(super) fn cache_struct(cache: usize) -> Option<()> {
     let meta = cache_of(cache, c"kmem_cache")?;
     let nodes = node::possible_numbers().count();
     let size = offset_of!(KmemCache, per_node) + nodes * size_of::<PerNode>();
@@ -280,7 +280,7 @@ fn fields(cache: usize, probe: &Cache) -> Option<()> {
 }
 
 /// A list leads forward and back to the same entry.
-fn list(head: usize) -> Option<()> {
+pub(super) fn list(head: usize) -> Option<()> {
     let next: usize = peek(head + offset_of!(bindings::list_head, next))?;
     let back: usize = peek(next + offset_of!(bindings::list_head, prev))?;
     (back == head).then_some(())
@@ -311,7 +311,7 @@ fn node_structs(cache: usize) -> Option<()> {
 }
 
 /// What is at this address came from `kmalloc()`, which took what it takes for this size.
-fn is_kmalloced(addr: usize, size: usize) -> Option<()> {
+pub(super) fn is_kmalloced(addr: usize, size: usize) -> Option<()> {
     slab_of(addr)?;
     // SAFETY: The address is in a slab, and that of a struct of a live cache, which nobody frees
     // meanwhile.
@@ -381,7 +381,7 @@ fn counts(probe: &Arc<Cache>) -> Result<(), Outcome> {
     is_used(&known, 0, HELD)
 }
 
-fn is_used(known: &Known<'_>, held: usize, ever: usize) -> Result<(), Outcome> {
+pub(super) fn is_used(known: &Known<'_>, held: usize, ever: usize) -> Result<(), Outcome> {
     let loose = cfg!(any(
         CONFIG_KASAN_GENERIC,
         CONFIG_KASAN_SW_TAGS,
@@ -406,94 +406,4 @@ fn is_on_its_slab(known: &Known<'_>, object: &Object) -> Option<()> {
     let is_whole = [shape.objs_per_slab, shape.min_objs_per_slab].contains(&counters.objects());
     let is_inuse = (1..=counters.objects()).contains(&counters.inuse());
     (owner == known.cache.as_ptr().expose_provenance() && is_whole && is_inuse).then_some(())
-}
-
-#[kunit_tests(oxmm_slub)]
-mod tests {
-    use super::*;
-    use crate::linux::slub::Slub;
-
-    const PLAIN: Config<'static> = Config {
-        name: c"kunit-slub",
-        size: Bytes::new(1500),
-        align: None,
-        flags: Flags::NO_MERGE,
-        constructor: None,
-    };
-
-    /// The mirror holds for this kernel, and again.
-    #[test]
-    fn the_mirror_holds() {
-        assert_eq!(prove(), Ok(()));
-        assert!(Slub::get().is_ok());
-    }
-
-    /// What is not there is not read.
-    #[test]
-    fn memory_that_is_not_there_is_not_read() {
-        assert_eq!(peek::<usize>(0), None);
-        assert_eq!(peek_text::<8>(usize::MAX - 8), None);
-        assert_eq!(slab_of(0), None);
-        assert_eq!(slab_of(usize::MAX), None);
-        assert!(cache_of(0, c"kmem_cache").is_none());
-    }
-
-    /// A wrong mirror is found out: another struct does not pass for a cache, nor for a list.
-    #[test]
-    fn another_struct_is_no_cache() {
-        let Ok(memory) = kmalloc::Kmalloc::alloc(Bytes::new(512), Gfp::KERNEL | Gfp::ZERO, None)
-        else {
-            return;
-        };
-        let addr = memory.addr().as_ptr().expose_provenance();
-        assert!(cache_struct(addr).is_none());
-        assert!(list(addr).is_none());
-        assert!(cache_of(addr, c"kmem_cache").is_none());
-        assert!(is_kmalloced(addr, 512).is_some());
-        assert!(is_kmalloced(addr, 513).is_none());
-    }
-
-    /// What is held is used, wherever the rest lies; a slab's objects are all accounted for.
-    #[test]
-    fn what_is_held_is_used() {
-        let (Ok(slub), Ok(cache)) = (Slub::get(), Cache::create(&PLAIN)) else {
-            return;
-        };
-        let known = slub.cache(&cache);
-        let mut held = KVec::new();
-        for (allocs, frees) in [(1, 0), (300, 100), (5, 206), (0, 0)] {
-            for _ in 0..allocs {
-                if let Ok(object) = cache.alloc(Gfp::KERNEL, None) {
-                    assert!(held.push(object, GFP_KERNEL).is_ok());
-                }
-            }
-            held.truncate(held.len() - frees);
-            assert!(is_used(&known, cache.nr_objects(), 306).is_ok());
-        }
-        assert_eq!((held.len(), cache.nr_objects()), (0, 0));
-    }
-
-    /// An object knows its cache and its place; it is allocated while it is held and not after.
-    #[test]
-    fn an_object_knows_its_place() {
-        let (Ok(slub), Ok(cache)) = (Slub::get(), Cache::create(&PLAIN)) else {
-            return;
-        };
-        let Ok(object) = cache.alloc(Gfp::KERNEL, None) else {
-            return;
-        };
-        let addr = object.addr().as_ptr().expose_provenance();
-        let place = |addr| slub.place(addr, Some(&cache)).ok().flatten();
-        let Some(inside) = place(addr + 7) else {
-            assert!(cfg!(CONFIG_KFENCE));
-            return;
-        };
-        assert_eq!(inside.cache(), "oxmm-kunit-slub");
-        assert_eq!((inside.offset, inside.object_size.get()), (7, 1500));
-        assert_eq!(inside.state.name(), "allocated");
-        drop(object);
-        let state = place(addr).map(|place| place.state.name());
-        let kept_back = cfg!(CONFIG_KASAN_GENERIC) && state == Some("allocated");
-        assert!(kept_back || matches!(state, None | Some("free" | "in-sheaf")));
-    }
 }
