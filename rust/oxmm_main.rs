@@ -55,7 +55,7 @@ impl kernel::Module for Oxmm {
                 why.0
             );
         }
-        let rooms = KBox::pin_init(debugfs::Rooms::new(max_bytes()), GFP_KERNEL)?;
+        let rooms = KBox::new(debugfs::Rooms::new(max_bytes())?, GFP_KERNEL)?.into();
         Ok(Self {
             _files: debugfs::create(rooms)?,
             _watch: watch,

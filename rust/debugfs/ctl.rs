@@ -10,6 +10,7 @@ use core::marker::PhantomData;
 use kernel::prelude::*;
 
 use super::{
+    cache,
     Rooms,
     Side, //
 };
@@ -30,7 +31,13 @@ where
     const MODE: u16 = 0o200;
 
     fn write(rooms: &Rooms, input: &[u8]) -> Result {
-        rooms.lab().run(input)
+        let outcome = rooms.lab().run(input);
+        // Whatever became of the lines: some may have made or destroyed a cache. A directory that
+        // finds no memory now comes with the next write; the outcome is that of the lines.
+        if let Some(folder) = rooms.caches().as_ref() {
+            let _ = cache::follow(folder, rooms.lab());
+        }
+        outcome
     }
 
     fn refuse(rooms: &Rooms, length: usize) {

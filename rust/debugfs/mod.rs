@@ -5,6 +5,7 @@
 //!   oxmm/  README  version
 //!          linux/  nodes  zones  free_area  zonelists  pcp  pageblocks  page  vmstat
 //!                  ctl  result  live  memory  percpu  vmalloc
+//!                  kmalloc  caches  cache/NAME/  a file for each fact of a cache
 //!
 //! A view is one file here, written for any [`Manager`]: whoever knows it on one side knows it on
 //! the other.
@@ -13,9 +14,12 @@
 //! # Limits      modes are 0400, 0200 and 0600: what is here is root's.
 //! # Reference   DESIGN.md section 2.
 
+mod cache;
+mod caches;
 mod ctl;
 mod free_area;
 mod help;
+mod kmalloc;
 mod live;
 mod memory;
 mod nodes;
@@ -28,7 +32,13 @@ mod vmstat;
 mod zonelists;
 mod zones;
 
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::{
+        Arc,
+        SetOnce, //
+    },
+};
 
 use crate::algo::units::Bytes;
 use crate::lab::{
@@ -38,21 +48,26 @@ use crate::lab::{
 };
 use crate::linux::debugfs::{
     Dir,
+    Folder,
     Tree, //
 };
 
 /// The state behind the files: a lab for each manager.
-#[pin_data]
 pub struct Rooms {
-    #[pin]
-    linux: Lab<Linux>,
+    linux: Arc<Lab<Linux>>,
+    linux_caches: SetOnce<Arc<Folder<cache::Named<Linux>>>>,
 }
 
 impl Rooms {
     /// Labs that hold nothing, and each never more than `max`.
-    pub fn new(max: Bytes) -> impl PinInit<Self> {
-        pin_init!(Self {
-            linux <- Lab::new(Linux, max),
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub fn new(max: Bytes) -> Result<Self> {
+        Ok(Self {
+            linux: Arc::pin_init(Lab::new(Linux, max), GFP_KERNEL)?,
+            linux_caches: SetOnce::new(),
         })
     }
 }
@@ -60,12 +75,18 @@ impl Rooms {
 /// How a view of any manager finds its lab.
 trait Side<M: Manager> {
     /// The lab of this manager.
-    fn lab(&self) -> &Lab<M>;
+    fn lab(&self) -> &Arc<Lab<M>>;
+    /// Where the directories of its caches are; filled while the files are made.
+    fn caches(&self) -> &SetOnce<Arc<Folder<cache::Named<M>>>>;
 }
 
 impl Side<Linux> for Rooms {
-    fn lab(&self) -> &Lab<Linux> {
+    fn lab(&self) -> &Arc<Lab<Linux>> {
         &self.linux
+    }
+
+    fn caches(&self) -> &SetOnce<Arc<Folder<cache::Named<Linux>>>> {
+        &self.linux_caches
     }
 }
 
@@ -99,6 +120,9 @@ where
     dir.file::<pcp::Pcp<M>>()?;
     dir.file::<pageblocks::Pageblocks<M>>()?;
     dir.file::<page::Page<M>>()?;
+    dir.file::<kmalloc::Kmalloc<M>>()?;
+    dir.file::<caches::Caches<M>>()?;
+    dir.state().caches().populate(dir.folder(c"cache")?);
     dir.file::<ctl::Ctl<M>>()?;
     dir.file::<ctl::Report<M>>()?;
     dir.file::<live::Live<M>>()

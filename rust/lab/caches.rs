@@ -223,7 +223,19 @@ mod tests {
     };
 
     use super::*;
-    use crate::algo::units::Bytes;
+    use crate::algo::{
+        snapshot_slab::{
+            CpuSheaves,
+            NodeSlabs,
+            Shape,
+            Totals,
+            Unknown, //
+        },
+        units::{
+            Bytes,
+            NodeId, //
+        },
+    };
 
     /// A cache whose number of objects the test sets.
     #[derive(Clone)]
@@ -239,7 +251,29 @@ mod tests {
         }
 
         fn shrink(&self) {}
+
+        fn constructed(&self) -> Option<u64> {
+            None
+        }
+
+        fn shape(&self) -> Result<Shape, Unknown> {
+            Err(FAKE)
+        }
+
+        fn slabs(&self, _: NodeId) -> Result<NodeSlabs, Unknown> {
+            Err(FAKE)
+        }
+
+        fn sheaves(&self, _: u32) -> Result<CpuSheaves, Unknown> {
+            Err(FAKE)
+        }
+
+        fn totals(&self) -> Result<Totals, Unknown> {
+            Err(FAKE)
+        }
     }
+
+    const FAKE: Unknown = Unknown("it is a fake");
 
     fn make() -> Result<Fake, Refusal> {
         let objects = Arc::new(Atomic::new(0), GFP_KERNEL);

@@ -13,9 +13,9 @@ use kernel::{
 };
 
 mod holding;
+mod slab;
 
 use super::{
-    Cache,
     Kind,
     Manager,
     Refusal,
@@ -33,6 +33,10 @@ use crate::algo::{
     snapshot::{
         self,
         ListKind, //
+    },
+    snapshot_slab::{
+        Class,
+        Fits, //
     },
     units::{
         Address,
@@ -272,6 +276,14 @@ impl Manager for Linux {
         }
     }
 
+    fn kmalloc_classes(&self) -> impl Iterator<Item = Class> {
+        slab::classes()
+    }
+
+    fn kmalloc_fits(&self, asked: Bytes) -> Result<Fits, Refusal> {
+        slab::fits(asked)
+    }
+
     fn cache_create(&self, create: &CacheCreate<'_>) -> Result<Self::Cache, Refusal> {
         let name = CString::try_from_fmt(fmt!("{}", create.name.as_str()))
             .map_err(|_| Refusal::NoTable)?;
@@ -331,20 +343,6 @@ impl super::Plan for Plan {
             What::Percpu(size, _) => size.checked_mul(percpu::possible_cpus().count()),
             What::Vmalloc(size, _) => whole(*size).bytes(PAGE_SHIFT),
         }
-    }
-}
-
-impl Cache for Arc<kmem_cache::Cache> {
-    fn object_size(&self) -> Bytes {
-        self.size()
-    }
-
-    fn nr_objects(&self) -> usize {
-        kmem_cache::Cache::nr_objects(self)
-    }
-
-    fn shrink(&self) {
-        kmem_cache::Cache::shrink(self);
     }
 }
 

@@ -45,6 +45,15 @@ use crate::algo::{
         self,
         ListKind, //
     },
+    snapshot_slab::{
+        Class,
+        CpuSheaves,
+        Fits,
+        NodeSlabs,
+        Shape,
+        Totals,
+        Unknown, //
+    },
     units::{
         named,
         Address,
@@ -169,6 +178,16 @@ pub trait Manager: Send + Sync + 'static {
     ///
     /// What is wrong with the request, [`Refusal::NoMemory`].
     fn cache_create(&self, create: &CacheCreate<'_>) -> Result<Self::Cache, Refusal>;
+
+    /// The classes of objects that are had by size, from small to large.
+    fn kmalloc_classes(&self) -> impl Iterator<Item = Class>;
+
+    /// What an object of this size takes, had by size and from a cache of its own.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the size, [`Refusal::NoMemory`].
+    fn kmalloc_fits(&self, asked: Bytes) -> Result<Fits, Refusal>;
 }
 
 /// A checked request.
@@ -185,6 +204,32 @@ pub trait Cache: Clone + Send + Sync {
     fn nr_objects(&self) -> usize;
     /// Gives empty slabs back.
     fn shrink(&self);
+    /// How often its constructor has run; `None` without one.
+    fn constructed(&self) -> Option<u64>;
+    /// How it lays its objects out.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not known; so for those below.
+    fn shape(&self) -> Result<Shape, Unknown>;
+    /// What it has on a node.
+    ///
+    /// # Errors
+    ///
+    /// As above, and for a number that no node has.
+    fn slabs(&self, node: NodeId) -> Result<NodeSlabs, Unknown>;
+    /// What lies free in the sheaves of a CPU.
+    ///
+    /// # Errors
+    ///
+    /// As above, and for a CPU that is not online, and for a cache without sheaves.
+    fn sheaves(&self, cpu: u32) -> Result<CpuSheaves, Unknown>;
+    /// Its sums over all nodes and CPUs.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    fn totals(&self) -> Result<Totals, Unknown>;
 }
 
 /// What a manager gave out.

@@ -237,6 +237,11 @@ impl<S: Send + Sync + 'static> Drop for Tree<S> {
 }
 
 impl<'a, S: Send + Sync + 'static> Dir<'a, S> {
+    /// The state behind the files of the tree.
+    pub fn state(&self) -> &'a S {
+        &self.tree.state
+    }
+
     /// Creates the directory `name` in this one.
     ///
     /// # Errors

@@ -86,15 +86,16 @@ impl<T: Send + Sync + 'static> Folder<T> {
         )
     }
 
-    /// Makes the subdirectories those of `names`: removes what is not among them, then makes what is
-    /// new, with the state that `make` makes of its name and the files that `fill` gives it.
+    /// Makes the subdirectories those that `names` gives, which is called under the lock: removes
+    /// what is not among them, then makes what is new, with the state that `make` makes of its name
+    /// and the files that `fill` gives it.
     ///
     /// # Errors
     ///
-    /// Those of `make` and `fill`, and ENOMEM. What could be done is done.
+    /// Those of `names`, `make` and `fill`, and ENOMEM. What could be done is done.
     pub fn follow(
         &self,
-        names: &[KVec<u8>],
+        names: impl FnOnce() -> Result<KVec<KVec<u8>>>,
         make: impl Fn(&[u8]) -> Result<Pin<KBox<T>>>,
         fill: impl Fn(&Dir<'_, T>) -> Result,
     ) -> Result {
@@ -102,10 +103,12 @@ impl<T: Send + Sync + 'static> Folder<T> {
         let Some(dentry) = inner.dentry else {
             return Ok(());
         };
+        // Under the lock, so that an older list never undoes a newer one.
+        let names = names()?;
         let entries = &mut inner.entries;
         entries.retain(|entry| names.iter().any(|name| **name == *entry.name));
         let mut outcome = Ok(());
-        for name in names {
+        for name in names.iter() {
             if entries.iter().any(|entry| *entry.name == **name) {
                 continue;
             }
