@@ -227,7 +227,9 @@ impl<S: Send + Sync + 'static> Tree<S> {
 
 impl<S: Send + Sync + 'static> Drop for Tree<S> {
     fn drop(&mut self) {
-        for folder in self.folders.lock().iter() {
+        // Out of the lock, which a folder's own trees take inside of the folder's.
+        let folders = core::mem::take(&mut *self.folders.lock());
+        for folder in folders.iter() {
             folder.close();
         }
         // SAFETY: By the invariant `root` is ours. The call waits for the callbacks that are

@@ -68,7 +68,9 @@ impl<T: Send + Sync + 'static> Close for Folder<T> {
     fn close(&self) {
         let mut inner = self.inner.lock();
         inner.dentry = None;
-        inner.entries.clear();
+        let entries = core::mem::take(&mut inner.entries);
+        drop(inner);
+        drop(entries);
     }
 }
 
