@@ -7,7 +7,7 @@
 //!                       Object ---+          one object; dropping it frees it to its cache
 //!
 //! A [`Cache`] hands out bytes: it is for a user who picks the size at run time. A cache of values of
-//! one Rust type is to come.
+//! one Rust type is [`KmemCache`](typed::KmemCache).
 //!
 //! Linux knows the cache as `oxmm-NAME`: no name that a user picks meets one of the kernel's own.
 //!
@@ -27,6 +27,7 @@ mod raw;
 mod refusal;
 #[cfg(CONFIG_KUNIT)]
 mod tests;
+pub mod typed;
 
 use core::{
     mem::ManuallyDrop,
@@ -119,6 +120,17 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
+    /// Checks that this kernel has all of them.
+    fn check(self) -> Result<(), Refusal> {
+        if self.meets(Self(ABSENT)) {
+            return Err(Refusal::Flag("account or reclaim"));
+        }
+        if cfg!(not(CONFIG_SLUB_DEBUG)) && self.meets(Self::DEBUG) {
+            return Err(Refusal::Flag("redzone, poison, track and checks"));
+        }
+        Ok(())
+    }
+
     /// Whether one of `other`'s flags is set.
     const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
@@ -178,12 +190,7 @@ impl Config<'_> {
                 return Err(Refusal::Align(align));
             }
         }
-        if self.flags.meets(Flags(ABSENT)) {
-            return Err(Refusal::Flag("account or reclaim"));
-        }
-        if cfg!(not(CONFIG_SLUB_DEBUG)) && self.flags.meets(Flags::DEBUG) {
-            return Err(Refusal::Flag("redzone, poison, track and checks"));
-        }
+        self.flags.check()?;
         match self.constructor {
             Some(_) if self.size < Constructor::MIN_SIZE => Err(Refusal::Pattern(self.size)),
             _ => Ok(()),
