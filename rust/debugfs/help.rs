@@ -38,6 +38,9 @@ record a line, no value holds a blank, sizes are pages unless said otherwise.
   pcp        the page lists of every CPU and zone: sizes, tuning state, the length of each list
   pageblocks runs of like pageblocks: migratetype, isolated, free pages, skipped by compaction
   page       write pfn=N, addr=N or id=N, then read all that is known of that page
+  kmalloc    classes of kmalloc, in bytes; a size that is written to it is answered
+  caches     caches made here: layout, and where their objects are; used is what somebody has
+  cache      a directory for each of them, a file for each fact, named as in /sys/kernel/slab
   ctl        takes commands, one a line; a write stops at the first line that fails
   result     what the last write did, line by line: ok with ids, or the errno and a sentence
   live       what is held; sizes are bytes
