@@ -49,11 +49,7 @@ impl kernel::Module for Oxmm {
         linux::check_layout()?;
         let watch = linux::hotplug::Watch::new()?;
         if let Err(why) = linux::slub::prove() {
-            pr_notice!(
-                "the truth about slab caches is not to be had: {}
-",
-                why.0
-            );
+            pr_notice!("the truth about slab caches is not to be had: {}\n", why.0);
         }
         let rooms = KBox::new(debugfs::Rooms::new(max_bytes())?, GFP_KERNEL)?.into();
         Ok(Self {
