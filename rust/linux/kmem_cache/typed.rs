@@ -35,7 +35,10 @@
 
 use core::{
     marker::PhantomData,
-    mem::ManuallyDrop,
+    mem::{
+        ManuallyDrop,
+        MaybeUninit, //
+    },
     ops::{
         Deref,
         DerefMut, //
@@ -56,6 +59,8 @@ use kernel::{
         Arc, //
     },
 };
+
+use pin_init::InPlaceWrite;
 
 use super::{
     raw::RawCache,
@@ -262,12 +267,15 @@ impl<T> KmemCache<T, Plain> {
         node: Option<Node>,
     ) -> Result<Pin<Object<T, C, Plain>>>
     where
+        T: 'static,
         Error: From<E>,
     {
         let object = cache.alloc_raw(gfp, node)?;
-        // SAFETY: The object is ours and of the size of a `T`; it is freed without being used if this
-        // fails, and else pinned below.
-        if let Err(error) = unsafe { init.__pinned_init(object.as_ptr()) } {
+        let place = object.cast::<MaybeUninit<T>>();
+        // SAFETY: The object is ours and of the size of a `T`. The borrow is given up below, before
+        // the object is freed or owned; it is called static since `pin_init` knows no other.
+        let place: &'static mut MaybeUninit<T> = unsafe { &mut *place.as_ptr() };
+        if let Err(error) = place.write_pin_init(init) {
             // SAFETY: Allocated above, and nobody else knows of it.
             unsafe { cache.free_raw(object) };
             return Err(error.into());

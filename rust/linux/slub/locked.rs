@@ -195,6 +195,11 @@ impl LockedBarn {
         }
     }
 
+    /// Whether its list has as many sheaves as it says.
+    pub(super) fn is_sound(&self) -> bool {
+        self.full().count() == self.count().full
+    }
+
     pub(super) fn has(&self, object: *mut c_void) -> bool {
         // SAFETY: Sheaves of a barn change with its lock held alone.
         self.full().any(|sheaf| unsafe { holds(sheaf, object) })

@@ -41,6 +41,7 @@ use kernel::{
 };
 
 use super::{
+    locked::LockedBarn,
     mirror::{
         Counters,
         KmemCache,
@@ -378,7 +379,14 @@ fn counts(probe: &Arc<Cache>) -> Result<(), Outcome> {
     held.truncate(KEPT);
     is_used(&known, KEPT, HELD)?;
     held.truncate(0);
-    is_used(&known, 0, HELD)
+    is_used(&known, 0, HELD)?;
+    let barns = node::possible_numbers().filter_map(|id| NonNull::new(known.per_node(id)?.barn));
+    for barn in barns {
+        // SAFETY: A barn of the probe, which lives; laid out as found above.
+        let is_sound = unsafe { LockedBarn::new(barn) }.is_sound();
+        is_sound.then_some(()).ok_or(Outcome::BarnStruct)?;
+    }
+    Ok(())
 }
 
 pub(super) fn is_used(known: &Known<'_>, held: usize, ever: usize) -> Result<(), Outcome> {
