@@ -27,6 +27,7 @@ use kernel::{
 
 use super::{
     ffi,
+    hotplug::Reader,
     list::Walk,
     read_once, //
 };
@@ -125,7 +126,13 @@ impl Zone {
 
     /// Free pages, with what each CPU has not yet added to that counter.
     pub fn free_exact(&self) -> NrPages {
-        // SAFETY: By the invariant the zone is live, and the item is one of a zone.
+        let reader = Reader::new();
+        if reader.is_leaving(self) || !self.is_populated() {
+            // The CPUs' counters of this zone may go.
+            return self.free();
+        }
+        // SAFETY: By the invariant the zone is live, and the item is one of a zone; the counters
+        // of its CPUs stay, see above.
         let free = unsafe { ffi::oxmm_zone_page_state_snapshot(self.zone.as_ptr(), NR_FREE_PAGES) };
         NrPages::new(free)
     }
