@@ -10,9 +10,13 @@
 //! # Limits      no `&` and no `~`: a composite cannot be narrowed, its parts can be named.
 //! # Reference   include/linux/gfp_types.h
 
+mod set;
+
 use core::fmt;
 
 use crate::algo::units::named;
+
+pub use set::FlagSet;
 
 named! {
     /// A name of include/linux/gfp_types.h: first the single flags in the order of their bits, then

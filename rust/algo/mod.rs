@@ -10,6 +10,8 @@
 //!   slab           objects of one size cut out of pages
 //!   snapshot       what a view shows of a manager at one moment
 //!   snapshot_slab  what a view shows of a slab cache
+//!   watermark      alloc flags of a request; the watermark test, with the rule that stops it
+//!   would          a request and the zones of its list -> which of them serves it
 //!   units          pfn, pages, order, node, zone, migratetype, bytes; all else stands on it
 //!
 //! The same files are compiled into the module and, by `tools/model`, into programs of the host,
@@ -34,6 +36,8 @@ pub mod runs;
 pub mod slab;
 pub mod snapshot;
 pub mod snapshot_slab;
+pub mod watermark;
+pub mod would;
 
 pub use units::{
     Address,

@@ -42,6 +42,7 @@ pub use pcp::{
     PcpList,
     PcpTypes, //
 };
+pub mod would;
 
 use super::units::{
     named,
