@@ -10,12 +10,18 @@
 //! # Limits      no `&` and no `~`: a composite cannot be narrowed, its parts can be named.
 //! # Reference   include/linux/gfp_types.h
 
+mod meaning;
 mod set;
 
 use core::fmt;
 
 use crate::algo::units::named;
 
+pub use meaning::{
+    became,
+    Effort,
+    Failure, //
+};
 pub use set::FlagSet;
 
 named! {

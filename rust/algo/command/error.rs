@@ -184,9 +184,11 @@ fn bad_value(f: &mut fmt::Formatter<'_>, key: &Key, text: &str, fault: Fault) ->
         Fault::OutOfRange => write!(f, "{text} is out of range for {name}")?,
         Fault::TooLong => write!(f, "{text} is too long for {name}")?,
     }
-    match gfp::near(text.0).filter(|_| fault == Fault::UnknownName && *key == GFP) {
-        Some(flag) => write!(f, "; the nearest is {flag}"),
-        None => write!(f, "; {name} is {}", key.meaning),
+    let is_flag = fault == Fault::UnknownName && *key == GFP;
+    match (gfp::became(text.0), gfp::near(text.0)) {
+        (Some(now), _) if is_flag => write!(f, "; {now}"),
+        (None, Some(flag)) if is_flag => write!(f, "; the nearest is {flag}"),
+        _ => write!(f, "; {name} is {}", key.meaning),
     }
 }
 
