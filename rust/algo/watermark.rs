@@ -26,11 +26,14 @@ mod tests;
 use core::fmt;
 
 use crate::algo::{
-    gfp::Flag,
+    gfp::{
+        Flag,
+        FlagSet, //
+    },
     snapshot::{
         would::{
-            Asked,
-            Blocks, //
+            Blocks,
+            Rules, //
         },
         Watermark, //
     },
@@ -157,57 +160,59 @@ impl fmt::Display for AllocFlags {
     }
 }
 
-/// Says whether the request may take from CMA areas.
-fn may_use_cma(asked: &Asked) -> bool {
-    asked.rules.has_cma && asked.migratetype == Migratetype::Movable
+/// Says whether a request may take from CMA areas.
+fn may_use_cma(flags: FlagSet, rules: &Rules) -> bool {
+    rules.has_cma && flags.migratetype() == Migratetype::Movable
 }
 
-/// Says whether the request can neither wait nor was told to leave the reserves alone.
-fn is_non_blocking(asked: &Asked) -> bool {
-    !asked.flags.contains(Flag::DirectReclaim) && !asked.flags.contains(Flag::Nomemalloc)
+/// Says whether a request can neither wait nor was told to leave the reserves alone.
+fn is_non_blocking(flags: FlagSet) -> bool {
+    !flags.contains(Flag::DirectReclaim) && !flags.contains(Flag::Nomemalloc)
 }
 
-/// Says whether the request is one that the highatomic reserve is for.
-fn is_high_atomic(asked: &Asked) -> bool {
-    is_non_blocking(asked) && asked.order > Order::ZERO && asked.flags.contains(Flag::High)
+/// Says whether a request is one that the highatomic reserve is for.
+fn is_high_atomic(order: Order, flags: FlagSet) -> bool {
+    is_non_blocking(flags) && order > Order::ZERO && flags.contains(Flag::High)
 }
 
 /// Returns the flags of the first attempt.
 ///
 /// `preferred` is the zone that the walk starts at, and whether its node has pages in the zone
 /// DMA32: fragmentation is avoided between Normal and DMA32 alone.
-pub fn first_attempt(asked: &Asked, preferred: Option<(ZoneKind, bool)>) -> AllocFlags {
+pub fn first_attempt(
+    order: Order,
+    flags: FlagSet,
+    rules: &Rules,
+    preferred: Option<(ZoneKind, bool)>,
+) -> AllocFlags {
     let starts_at_normal = matches!(
         preferred,
-        Some((ZoneKind::Normal, has_dma32)) if has_dma32 || !asked.rules.has_many_nodes
+        Some((ZoneKind::Normal, has_dma32)) if has_dma32 || !rules.has_many_nodes
     );
     AllocFlags::new(Watermark::Low)
-        .with_if(AllocFlag::Cma, may_use_cma(asked))
-        .with_if(AllocFlag::Kswapd, asked.flags.contains(Flag::KswapdReclaim))
+        .with_if(AllocFlag::Cma, may_use_cma(flags, rules))
+        .with_if(AllocFlag::Kswapd, flags.contains(Flag::KswapdReclaim))
         .with_if(
             AllocFlag::NoFragment,
-            asked.rules.avoids_mixing && starts_at_normal,
+            rules.avoids_mixing && starts_at_normal,
         )
         .with_if(
             AllocFlag::HighAtomic,
-            asked.rules.highatomic_first && is_high_atomic(asked),
+            rules.highatomic_first && is_high_atomic(order, flags),
         )
 }
 
 /// Returns the flags of the slow path, as they are before anything is reclaimed.
-pub fn slow_path(asked: &Asked) -> AllocFlags {
-    let waits = asked.flags.contains(Flag::DirectReclaim);
-    let is_high = asked.flags.contains(Flag::High);
+pub fn slow_path(order: Order, flags: FlagSet, rules: &Rules) -> AllocFlags {
+    let waits = flags.contains(Flag::DirectReclaim);
+    let is_high = flags.contains(Flag::High);
     AllocFlags::new(Watermark::Min)
-        .with_if(AllocFlag::NonBlock, is_non_blocking(asked))
-        .with_if(
-            AllocFlag::MinReserve,
-            is_high || waits && asked.rules.is_realtime,
-        )
+        .with_if(AllocFlag::NonBlock, is_non_blocking(flags))
+        .with_if(AllocFlag::MinReserve, is_high || waits && rules.is_realtime)
         .with_if(AllocFlag::Cpuset, waits || !is_high)
-        .with_if(AllocFlag::Cma, may_use_cma(asked))
-        .with_if(AllocFlag::HighAtomic, is_high_atomic(asked))
-        .with_if(AllocFlag::Kswapd, asked.flags.contains(Flag::KswapdReclaim))
+        .with_if(AllocFlag::Cma, may_use_cma(flags, rules))
+        .with_if(AllocFlag::HighAtomic, is_high_atomic(order, flags))
+        .with_if(AllocFlag::Kswapd, flags.contains(Flag::KswapdReclaim))
 }
 
 /// What the test needs to know of a zone.

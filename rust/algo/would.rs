@@ -50,6 +50,9 @@ use crate::algo::{
 };
 
 pub use crate::algo::watermark::{
+    first_attempt,
+    min_after_rights,
+    slow_path,
     AllocFlags,
     Numbers,
     Rule, //
@@ -136,12 +139,12 @@ impl Attempt {
             let has_dma32 = of_node(list, node).any(|it| it.zone.kind == ZoneKind::Dma32);
             (it.zone.kind, has_dma32)
         });
-        let attempt = Self::new(asked, watermark::first_attempt(asked, preferred));
-        attempt.walk(asked, list)
+        let flags = first_attempt(asked.order, asked.flags, &asked.rules, preferred);
+        Self::new(asked, flags).walk(asked, list)
     }
 
     fn slow(asked: &Asked, list: &[Candidate]) -> Self {
-        let flags = watermark::slow_path(asked);
+        let flags = slow_path(asked.order, asked.flags, &asked.rules);
         let attempt = Self {
             heeds_cpuset: flags.has(AllocFlag::Cpuset),
             wakes_kswapd: flags.has(AllocFlag::Kswapd),

@@ -60,6 +60,8 @@ pub struct Rules {
     pub highatomic_first: bool,
     /// Whether the task that asks has a real-time or deadline policy.
     pub is_realtime: bool,
+    /// Whether it has a memory policy, which may choose another node where none is named.
+    pub has_policy: bool,
     /// Whether more than one node is online.
     pub has_many_nodes: bool,
     /// The order of a pageblock.

@@ -3,20 +3,12 @@
 //! Boundary tables of the watermark test and of the rights that flags give.
 
 use super::*;
-use crate::algo::{
-    gfp::FlagSet,
-    snapshot::{
-        would::Rules,
-        ListKind, //
-    },
-    units::NodeId,
-};
-
 const RULES: Rules = Rules {
     has_cma: true,
     avoids_mixing: true,
     highatomic_first: false,
     is_realtime: false,
+    has_policy: false,
     has_many_nodes: true,
     pageblock_order: order(9),
     max_order: order(10),
@@ -29,19 +21,9 @@ const fn order(number: u32) -> Order {
     }
 }
 
-fn asked(order_of: u32, flags: &[Flag]) -> Asked {
-    let flags: FlagSet = flags.iter().copied().collect();
-    Asked {
-        order: order(order_of),
-        flags,
-        bits: 0,
-        migratetype: flags.migratetype(),
-        node: NodeId::new(0).unwrap(),
-        list: ListKind::Fallback,
-        highest: ZoneKind::Normal,
-        cpu: 0,
-        rules: RULES,
-    }
+/// The order and the flags of a request.
+fn asked(order_of: u32, flags: &[Flag]) -> (Order, FlagSet) {
+    (order(order_of), flags.iter().copied().collect())
 }
 
 /// GFP_KERNEL, GFP_ATOMIC, GFP_NOWAIT as far as they matter here.
@@ -50,38 +32,38 @@ const ATOMIC: &[Flag] = &[Flag::High, Flag::KswapdReclaim];
 const NOWAIT: &[Flag] = &[Flag::KswapdReclaim, Flag::Nowarn];
 
 #[track_caller]
-fn slow_is(asked: &Asked, expected: &str) {
-    assert_eq!(slow_path(asked).to_string(), expected);
+fn slow_is((order, flags): (Order, FlagSet), expected: &str) {
+    assert_eq!(slow_path(order, flags, &RULES).to_string(), expected);
 }
 
 #[test]
 fn slow_path_gives_each_flag_its_rights() {
     slow_is(
-        &asked(0, KERNEL),
+        asked(0, KERNEL),
         "ALLOC_WMARK_MIN|ALLOC_CPUSET|ALLOC_KSWAPD",
     );
     slow_is(
-        &asked(0, ATOMIC),
+        asked(0, ATOMIC),
         "ALLOC_WMARK_MIN|ALLOC_NON_BLOCK|ALLOC_MIN_RESERVE|ALLOC_KSWAPD",
     );
     slow_is(
-        &asked(1, ATOMIC),
+        asked(1, ATOMIC),
         "ALLOC_WMARK_MIN|ALLOC_NON_BLOCK|ALLOC_MIN_RESERVE|ALLOC_HIGHATOMIC|ALLOC_KSWAPD",
     );
     slow_is(
-        &asked(3, NOWAIT),
+        asked(3, NOWAIT),
         "ALLOC_WMARK_MIN|ALLOC_NON_BLOCK|ALLOC_CPUSET|ALLOC_KSWAPD",
     );
     slow_is(
-        &asked(3, &[Flag::High, Flag::Nomemalloc]),
+        asked(3, &[Flag::High, Flag::Nomemalloc]),
         "ALLOC_WMARK_MIN|ALLOC_MIN_RESERVE",
     );
     slow_is(
-        &asked(0, &[Flag::High, Flag::DirectReclaim]),
+        asked(0, &[Flag::High, Flag::DirectReclaim]),
         "ALLOC_WMARK_MIN|ALLOC_MIN_RESERVE|ALLOC_CPUSET",
     );
     slow_is(
-        &asked(0, &[Flag::Movable, Flag::DirectReclaim]),
+        asked(0, &[Flag::Movable, Flag::DirectReclaim]),
         "ALLOC_WMARK_MIN|ALLOC_CPUSET|ALLOC_CMA",
     );
 }
@@ -90,9 +72,12 @@ fn slow_path_gives_each_flag_its_rights() {
 #[test]
 fn real_time_task_may_use_half_of_min() {
     let realtime = |flags: &[Flag]| {
-        let mut asked = asked(0, flags);
-        asked.rules.is_realtime = true;
-        slow_path(&asked).has(AllocFlag::MinReserve)
+        let (order, flags) = asked(0, flags);
+        let rules = Rules {
+            is_realtime: true,
+            ..RULES
+        };
+        slow_path(order, flags, &rules).has(AllocFlag::MinReserve)
     };
     assert!(realtime(KERNEL));
     assert!(!realtime(NOWAIT));
@@ -108,13 +93,16 @@ fn first_attempt_keeps_types_apart_from_normal_with_dma32_below() {
         (Some((ZoneKind::Movable, true)), true, false),
         (None, true, false),
     ] {
-        let mut asked = asked(0, KERNEL);
-        asked.rules.has_many_nodes = many_nodes;
-        let flags = first_attempt(&asked, preferred);
-        assert_eq!(flags.has(AllocFlag::NoFragment), apart, "{preferred:?}");
-        assert_eq!(flags.mark, Watermark::Low);
-        asked.rules.avoids_mixing = false;
-        let flags = first_attempt(&asked, preferred);
+        let (order, flags) = asked(0, KERNEL);
+        let mut rules = Rules {
+            has_many_nodes: many_nodes,
+            ..RULES
+        };
+        let first = first_attempt(order, flags, &rules, preferred);
+        assert_eq!(first.has(AllocFlag::NoFragment), apart, "{preferred:?}");
+        assert_eq!(first.mark, Watermark::Low);
+        rules.avoids_mixing = false;
+        let flags = first_attempt(order, flags, &rules, preferred);
         assert!(!flags.has(AllocFlag::NoFragment));
     }
 }
@@ -129,9 +117,12 @@ fn first_attempt_opens_the_highatomic_reserve_from_7_3_on() {
         (true, 1, NOWAIT, false),
         (true, 1, KERNEL, false),
     ] {
-        let mut asked = asked(order, flags);
-        asked.rules.highatomic_first = highatomic_first;
-        let flags = first_attempt(&asked, None);
+        let (order, flags) = asked(order, flags);
+        let rules = Rules {
+            highatomic_first,
+            ..RULES
+        };
+        let flags = first_attempt(order, flags, &rules, None);
         assert_eq!(flags.has(AllocFlag::HighAtomic), opens);
         assert_eq!(flags.opens_reserves(), opens);
     }

@@ -87,6 +87,7 @@ fn asked(number: u32, flags: &[Flag], has_many_nodes: bool) -> Asked {
             avoids_mixing: true,
             highatomic_first: false,
             is_realtime: false,
+            has_policy: false,
             has_many_nodes,
             pageblock_order: order(9),
             max_order: order(10),

@@ -4,9 +4,10 @@
 //!
 //! `algo` is not a copy: it is compiled from the folder that the module is compiled from, and its
 //! unit tests run here. `expect` holds the properties that the tests of `tests/` and the targets of
-//! `tools/fuzz` share.
+//! `tools/fuzz` share; `attempt` is a naive model of the way through a zonelist.
 
 #[path = "../../../rust/algo/mod.rs"]
 pub mod algo;
 
+pub mod attempt;
 pub mod expect;
