@@ -14,6 +14,7 @@
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
+#include <linux/sched/rt.h>
 #include <linux/sprintf.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
@@ -234,6 +235,47 @@ const char *oxmm_node_stat_name(unsigned int item)
 	};
 
 	return item < ARRAY_SIZE(names) ? names[item] : NULL;
+}
+
+/* What a request inherits from the task and CPU that make it: include/linux/sched.h. */
+
+unsigned int oxmm_cpu(void)
+{
+	return raw_smp_processor_id();
+}
+
+int oxmm_cpu_to_node(unsigned int cpu)
+{
+	return cpu_to_node(cpu);
+}
+
+bool oxmm_node_allowed(int nid)
+{
+#ifdef CONFIG_CPUSETS
+	return node_isset(nid, current->mems_allowed);
+#else
+	return true;
+#endif
+}
+
+bool oxmm_task_has_policy(void)
+{
+#ifdef CONFIG_NUMA
+	return current->mempolicy;
+#else
+	return false;
+#endif
+}
+
+bool oxmm_task_is_realtime(void)
+{
+	return rt_or_dl_task(current);
+}
+
+/* mm/page_alloc.c: since 7.3 the first attempt has alloc_flags_nonblocking(). */
+bool oxmm_highatomic_first(void)
+{
+	return LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0);
 }
 
 /* Pages: include/linux/gfp.h, include/linux/mm.h. */

@@ -41,6 +41,8 @@ record a line, no value holds a blank, sizes are pages unless said otherwise.
   kmalloc    classes of kmalloc, in bytes; a size that is written to it is answered
   caches     caches made here: layout, and where their objects are; used is what somebody has
   cache      a directory for each of them, a file for each fact, named as in /sys/kernel/slab
+  would      write a request, read which zone would serve it and which rule stops the others
+  gfp        write flags, read what they mean; nothing written, all combinations that have a name
   ctl        takes commands, one a line; a write stops at the first line that fails
   result     what the last write did, line by line: ok with ids, or the errno and a sentence
   live       what is held; sizes are bytes

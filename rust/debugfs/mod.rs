@@ -3,7 +3,7 @@
 //! The view room: every file under /sys/kernel/debug/oxmm, and the only list of them.
 //!
 //!   oxmm/  README  version
-//!          linux/  nodes  zones  free_area  zonelists  pcp  pageblocks  page  vmstat
+//!          linux/  nodes  zones  free_area  zonelists  would  gfp  pcp  pageblocks  page  vmstat
 //!                  ctl  result  live  memory  percpu  vmalloc
 //!                  kmalloc  caches  cache/NAME/  a file for each fact of a cache
 //!
@@ -18,6 +18,7 @@ mod cache;
 mod caches;
 mod ctl;
 mod free_area;
+mod gfp;
 mod help;
 mod kmalloc;
 mod live;
@@ -29,6 +30,7 @@ mod pcp;
 mod percpu;
 mod vmalloc;
 mod vmstat;
+mod would;
 mod zonelists;
 mod zones;
 
@@ -123,6 +125,8 @@ where
     dir.file::<kmalloc::Kmalloc<M>>()?;
     dir.file::<caches::Caches<M>>()?;
     dir.state().caches().populate(dir.folder(c"cache")?);
+    dir.file::<would::Would<M>>()?;
+    dir.file::<gfp::GfpFlags<M>>()?;
     dir.file::<ctl::Ctl<M>>()?;
     dir.file::<ctl::Report<M>>()?;
     dir.file::<live::Live<M>>()

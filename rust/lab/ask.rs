@@ -24,14 +24,61 @@ use super::{
         MAX_ROW, //
     },
     Lab,
-    Manager, //
+    Manager,
+    Refusal, //
 };
-use crate::algo::command::{
-    self,
-    Query,
-    View, //
+use crate::algo::{
+    command::{
+        self,
+        Query,
+        View, //
+    },
+    gfp::{
+        FlagSet,
+        Gfp, //
+    },
+    snapshot::{
+        would::Rules,
+        ListKind, //
+    },
+    units::{
+        Migratetype,
+        NodeId,
+        Order,
+        ZoneKind, //
+    },
 };
 use crate::linux::debugfs::Text;
+
+/// The pages that a view is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct PagesWish {
+    /// The order.
+    pub order: Order,
+    /// The flags.
+    pub gfp: Gfp,
+    /// The preferred node; `None` for that of the CPU which reads.
+    pub node: Option<NodeId>,
+    /// The type of pageblock wanted; `None` leaves it to the flags.
+    pub migratetype: Option<Migratetype>,
+}
+
+/// What flags come down to.
+#[derive(Clone, Copy, Debug)]
+pub struct Decoded {
+    /// The bits.
+    pub bits: u32,
+    /// The single flags.
+    pub flags: FlagSet,
+    /// The highest zone they allow; `None` for zone modifiers that exclude each other.
+    pub zone: Option<ZoneKind>,
+    /// Which of a node's lists is walked.
+    pub list: ListKind,
+    /// What the manager goes by.
+    pub rules: Rules,
+    /// Why a request with them is refused.
+    pub refused: Option<Refusal>,
+}
 
 impl<M: Manager> Lab<M> {
     /// Takes what is written to a view: the last of its lines is the question, and no line at all

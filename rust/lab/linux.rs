@@ -14,10 +14,13 @@ use kernel::{
 
 mod holding;
 mod slab;
+mod would;
 
 use super::{
+    Decoded,
     Kind,
     Manager,
+    PagesWish,
     Refusal,
     Request,
     Wanted, //
@@ -30,8 +33,13 @@ use crate::algo::{
         CacheFlags,
         Command, //
     },
+    gfp::Gfp as Expression,
     snapshot::{
         self,
+        would::{
+            Asked,
+            Candidate, //
+        },
         ListKind, //
     },
     snapshot_slab::{
@@ -184,6 +192,18 @@ impl Manager for Linux {
 
     fn counters(&self) -> impl Iterator<Item = snapshot::Counter> {
         vmstat::counters()
+    }
+
+    fn asked(&self, wish: &PagesWish) -> Result<Asked, Refusal> {
+        would::asked(wish)
+    }
+
+    fn candidates(&self, asked: &Asked) -> impl Iterator<Item = Candidate> {
+        crate::linux::would::candidates(asked)
+    }
+
+    fn decode(&self, gfp: Expression) -> Result<Decoded, Refusal> {
+        would::decode(gfp)
     }
 
     fn not_offered(&self, command: &Command<'_>) -> &'static str {

@@ -43,6 +43,10 @@ use crate::algo::{
     gfp::Gfp,
     snapshot::{
         self,
+        would::{
+            Asked,
+            Candidate, //
+        },
         ListKind, //
     },
     snapshot_slab::{
@@ -70,6 +74,10 @@ use crate::linux::debugfs::Text;
 use caches::Caches;
 use live::Live;
 
+pub use ask::{
+    Decoded,
+    PagesWish, //
+};
 pub use caches::Pinned;
 pub use live::Held;
 pub use refusal::Refusal;
@@ -141,6 +149,23 @@ pub trait Manager: Send + Sync + 'static {
 
     /// The counters that CPUs add to in steps, node by node.
     fn counters(&self) -> impl Iterator<Item = snapshot::Counter>;
+
+    /// What the allocator would make of a request.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, as [`Manager::plan`] says it.
+    fn asked(&self, wish: &PagesWish) -> Result<Asked, Refusal>;
+
+    /// The zones that a request tries, in order, and all that decides about each.
+    fn candidates(&self, asked: &Asked) -> impl Iterator<Item = Candidate>;
+
+    /// What a gfp expression comes down to.
+    ///
+    /// # Errors
+    ///
+    /// A name that this kernel does not define.
+    fn decode(&self, gfp: Gfp) -> Result<Decoded, Refusal>;
 
     /// Why this manager does not offer a command of the grammar, or not with the keys it has; a
     /// sentence for `result`.

@@ -85,6 +85,13 @@ extern "C" {
         online: *mut bool,
     ) -> c_ulong;
 
+    pub(super) fn oxmm_cpu() -> c_uint;
+    pub(super) fn oxmm_cpu_to_node(cpu: c_uint) -> c_int;
+    pub(super) fn oxmm_node_allowed(nid: c_int) -> bool;
+    pub(super) fn oxmm_task_has_policy() -> bool;
+    pub(super) fn oxmm_task_is_realtime() -> bool;
+    pub(super) fn oxmm_highatomic_first() -> bool;
+
     pub(super) fn oxmm_alloc_pages(
         nid: c_int,
         gfp: bindings::gfp_t,

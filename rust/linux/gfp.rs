@@ -22,8 +22,10 @@ use super::{
 use crate::algo::{
     gfp::{
         Flag,
+        FlagSet,
         Gfp as Expression, //
     },
+    snapshot::ListKind,
     units::{
         Migratetype,
         ZoneKind, //
@@ -195,6 +197,23 @@ impl Gfp {
     pub fn zone(self) -> Option<ZoneKind> {
         // SAFETY: Takes and returns numbers.
         zone::kind_of_index(unsafe { ffi::oxmm_gfp_zone(self.0) })
+    }
+
+    /// The single flags in it; one that this kernel defines as 0 never is.
+    pub fn flags(self) -> FlagSet {
+        let holds = |flag: &Flag| {
+            let bits = value_of(*flag).unwrap_or(0);
+            bits != 0 && self.contains(Self(bits))
+        };
+        Flag::singles().filter(holds).collect()
+    }
+
+    /// Which of a node's lists a request with these flags walks (`gfp_zonelist()`).
+    pub fn list(self) -> ListKind {
+        match self.contains(Self::THISNODE) && cfg!(CONFIG_NUMA) {
+            true => ListKind::NoFallback,
+            false => ListKind::Fallback,
+        }
     }
 
     /// Whether all of `other`'s flags are set.

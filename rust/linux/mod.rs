@@ -8,6 +8,8 @@
 //!   zone -> pcp, pageblock               what is there, by CPU and by pfn
 //!   address -> frame -> page             one page; hotplug keeps it there while it is looked at
 //!   gfp  -> pages, bulk, percpu, vmalloc what can be asked for; contents: the bytes of pages
+//!   would                                what the page allocator looks at for a request
+//!   gfp  -> pages, percpu, vmalloc       what can be asked for
 //!   debugfs                              how a user reads and asks
 //!   kmem_cache, kmalloc -> slub          objects of slabs; where the free ones are
 //!   hashed                               addresses as the kernel prints them
@@ -42,6 +44,7 @@ pub mod slub;
 pub mod version;
 pub mod vmalloc;
 pub mod vmstat;
+pub mod would;
 pub mod zone;
 
 use core::ptr::NonNull;

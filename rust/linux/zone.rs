@@ -335,7 +335,7 @@ pub(super) fn kind_of_index(index: c_int) -> Option<ZoneKind> {
 }
 
 /// This kernel's number of a migratetype's free list; `None` if it is built without.
-fn list_of_type(migratetype: Migratetype) -> Option<usize> {
+pub(super) fn list_of_type(migratetype: Migratetype) -> Option<usize> {
     let index = match migratetype {
         Migratetype::Unmovable => bindings::migratetype_MIGRATE_UNMOVABLE,
         Migratetype::Movable => bindings::migratetype_MIGRATE_MOVABLE,
