@@ -41,6 +41,7 @@ set -- \
 	oxmm_typed_cache \
 	oxmm_vmalloc \
 	oxmm_vmstat \
+	oxmm_would \
 	oxmm_zone
 plan $(($# + 1))
 for name in "$@"; do

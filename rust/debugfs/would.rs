@@ -14,7 +14,9 @@
 //! `answer` is `first`, `slow`, `reclaim` (neither, and the request may wait for memory), `fails`
 //! or `refused`. The lines of `slow` are what the slow path would find had the first attempt
 //! failed. `left` is free less unusable, min and reserve: the request passes above 0. `largest` is
-//! the largest block that the watermark test counts, `list` and `block` are what would be taken.
+//! the largest block that the watermark test counts, `list` and `block` are what would be taken,
+//! `pcp` is the reader's per-CPU list for the request. `kswapd` of the zone's node is idle, busy, or
+//! hopeless: it has given up and is not woken any more.
 //!
 //! # Limits      what `algo/would.rs` cannot see. A memory policy of the task that allocates, which
 //!               `policy` tells of the one that reads, may choose another node where none is named.
@@ -45,7 +47,8 @@ use crate::algo::{
     },
     snapshot::would::{
         Asked,
-        Candidate, //
+        Candidate,
+        Kswapd, //
     },
     units::{
         NodeId,
@@ -212,7 +215,7 @@ fn columns(out: &mut Text) -> Result {
     Ok(writeln!(
         out,
         "\n{:<7} {:>4} {:>4} {:<8} {:<14} {:<5} {:>10} {:>9} {:>9} {:>9} {:>9} {:>10} {:>7} \
-         {:<11} {:>5} {:>5}",
+         {:<11} {:>5} {:>5} kswapd",
         "attempt",
         "step",
         "node",
@@ -255,9 +258,16 @@ fn line(candidate: &Candidate, judged: &Judged, takes: bool, out: &mut Text) -> 
         None => ("-", None),
     };
     let blocks = candidate.pcp.map(|list| list.blocks);
+    let kswapd = match candidate.kswapd {
+        Kswapd { is_idle: false, .. } => "busy",
+        Kswapd {
+            is_hopeless: true, ..
+        } => "hopeless",
+        _ => "idle",
+    };
     Ok(writeln!(
         out,
-        "{list:<11} {:>5} {:>5}",
+        "{list:<11} {:>5} {:>5} {kswapd}",
         OrDash(block),
         OrDash(blocks)
     )?)

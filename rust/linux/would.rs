@@ -268,6 +268,18 @@ mod tests {
         });
     }
 
+    /// The kswapd of a node with memory comes to rest; a node without memory has none that could.
+    #[test]
+    fn kswapd_sleeps_where_there_is_memory() {
+        for node in Node::online() {
+            let sleeps = || {
+                kernel::time::delay::fsleep(kernel::time::Delta::from_millis(10));
+                kswapd(&node).is_idle
+            };
+            assert_eq!((0..100).any(|_| sleeps()), node.has_memory());
+        }
+    }
+
     /// Flags stand for the list they ask for, and for a type.
     #[test]
     fn flags_choose_list_and_type() {
@@ -277,7 +289,11 @@ mod tests {
             assert!(asked.flags.contains(Flag::DirectReclaim));
             let gfp = Gfp::KERNEL | Gfp::THISNODE;
             let alone = super::asked(Order::ZERO, gfp, Some(node)).map(|it| it.list);
-            assert_eq!(alone, Some(ListKind::NoFallback));
+            let expected = match cfg!(CONFIG_NUMA) {
+                true => ListKind::NoFallback,
+                false => ListKind::Fallback,
+            };
+            assert_eq!(alone, Some(expected));
         });
     }
 }

@@ -204,6 +204,24 @@ fn slow_path_passes_over_nodes_it_has_woken() {
     assert_eq!(predict(&asked, &boosted).slow.served_by, Some(1));
 }
 
+/// The counter is below high, and what CPUs keep to themselves would lift it: below the drift mark
+/// kswapd looks at that too, and sleeps on.
+#[test]
+fn kswapd_counts_exactly_below_the_drift_mark() {
+    let mut drifting = candidate(0, ZoneKind::Normal, 250);
+    drifting.zone.free_exact = NrPages::new(301);
+    let other = candidate(1, ZoneKind::Normal, 5000);
+    let asked = asked(0, ATOMIC, true);
+    let served_by = |list: &[Candidate]| predict(&asked, list).slow.served_by;
+    assert_eq!(served_by(&[drifting, other]), Some(1));
+    drifting.drift_mark = NrPages::new(250);
+    assert_eq!(served_by(&[drifting, other]), Some(1));
+    drifting.drift_mark = NrPages::new(251);
+    assert_eq!(served_by(&[drifting, other]), Some(0));
+    drifting.zone.free_exact = NrPages::new(300);
+    assert_eq!(served_by(&[drifting, other]), Some(1));
+}
+
 /// Flags that a cpuset binds go to its nodes; an atomic request's slow path does not ask.
 #[test]
 fn cpuset_binds_all_but_the_atomic_slow_path() {
