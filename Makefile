@@ -4,10 +4,13 @@
 export KERNEL KSRC KDIR
 
 .DEFAULT_GOAL := all
-.PHONY: all run check guest bench lint clean help
+.PHONY: all samples run check guest bench lint clean help
 
 all:
 	@scripts/module "$(KDIR)"
+
+samples:
+	@scripts/module "$(KDIR)" SAMPLES=y
 
 run:
 	@scripts/setup --quiet
@@ -36,6 +39,7 @@ help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
 
 #: make             builds oxmm.ko
+#: make samples     builds samples/ too, a module each
 #: make run         boots a two-node guest, loads oxmm and shows it at work
 #: make check       runs every test there is
 #: make guest       a shell in the guest

@@ -1,0 +1,205 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash
+# The modules of samples/: each loads and goes, and what it says in the kernel log is what the
+# kernel's own files say. `scripts/check` brings them to /root.
+# shellcheck source=qemu/tests/lib.sh
+. "${0%/*}/lib.sh"
+
+SAID=/tmp/said
+CLASHES=/tmp/clashes
+: >$CLASHES
+
+# A debug kernel moves pages on its own, see alloc.sh.
+SLACK=0
+[ -e "$DEBUG/kmemleak" ] && SLACK=64
+
+unload() { rmmod "sample_$1"; }
+
+# load NAME PARAMETER...: loads a sample; what it said is in $SAID, without its name.
+load() {
+	local name=$1 status=0
+	shift
+	dmesg -c >/dev/null
+	insmod "/root/sample_$name.ko" "$@" 2>/dev/null || status=1
+	listen "$name"
+	return $status
+}
+
+listen() {
+	dmesg | sed -n "s/^.*\] *sample_$1: //p" >$SAID
+	dmesg | grep 'already exists' >>$CLASHES
+}
+
+# Loaded beside oxmm, no sample brought along a KUnit suite or a file that is oxmm's.
+nothing_is_there_twice() {
+	head -n 5 $CLASHES | sed 's/^/# /'
+	[ ! -s $CLASHES ]
+}
+
+# The sample does not load with these parameters.
+does_not_load() {
+	load "$@" || return 0
+	note "loaded with: $*"
+	unload "$1"
+	return 1
+}
+
+# Nor does it begin with anything.
+is_refused() { does_not_load "$@" && [ ! -s $SAID ]; }
+
+# same NAME A B: two files are the same.
+same() {
+	cmp -s "$2" "$3" && return 0
+	note "$1:"
+	diff "$2" "$3" | sed 's/^/# /'
+	return 1
+}
+
+memory_nodes() { awk '$1 == "node" && $2 ~ /:$/ && $3 > 0 { print $2 + 0 }' $SAID; }
+memoryless_nodes() { awk '$1 == "node" && $2 ~ /:$/ && $3 == 0 { print $2 + 0, $NF }' $SAID; }
+
+# ---- pages_zones -----------------------------------------------------------------
+
+# node ZONE present managed min low high, of every zone that has pages.
+zones_of_kernel() {
+	awk '
+	function show() { if (v["present"]) print node, zone, v["present"], v["managed"], v["min"], v["low"], v["high"] }
+	/^Node/ { show(); node = $2 + 0; zone = $4; delete v; next }
+	/pagesets/ { inside = 0 }
+	$1 == "pages" && $2 == "free" { inside = 1 }
+	inside && NF == 2 && !($1 in v) { v[$1] = $2 }
+	END { show() }' /proc/zoneinfo
+}
+
+zones_are_those_of_zoneinfo() {
+	load pages_zones && unload pages_zones || return 1
+	zones_of_kernel >/tmp/kernel
+	awk '$4 == "present" { sub(/:/, "", $3); print $2, $3, $5, $7, $9, $10, $11 }' $SAID >/tmp/sample
+	[ -s /tmp/sample ] && same "/proc/zoneinfo and the sample" /tmp/kernel /tmp/sample
+}
+
+# Nobody takes from the lowest zone; in the others the sample itself, its image and the programs of
+# this test come between the two readings.
+blocks_are_those_of_buddyinfo() {
+	load pages_zones order=4 || return 1
+	awk '{ sub(/,/, "", $2); printf "%s %s:", $2, $4; for (i = 5; i <= NF; i++) printf " %d", $i; print "" }' \
+		/proc/buddyinfo >/tmp/kernel
+	unload pages_zones
+	awk '$4 == "free" { printf "%s %s", $2, $3; for (i = 7; i <= NF; i++) printf " %d", $i; print "" }' \
+		$SAID >/tmp/sample
+	[ -s /tmp/sample ] || return 1
+	awk '
+	function pages(   i, sum) { sum = 0; for (i = NF; i > 2; i--) sum = sum * 2 + $i; return sum }
+	NR == FNR { row[$1 " " $2] = $0; sum[$1 " " $2] = pages(); next }
+	{
+		key = $1 " " $2
+		near = sum[key] - pages()
+		if (!(key in row) || near > 2048 || near < -2048 || (FNR == 1 && row[key] != $0)) {
+			print "# buddyinfo " $0 "; sample " row[key]
+			bad = 1
+		}
+	}
+	END { exit bad }' /tmp/sample /tmp/kernel
+}
+
+# taken: the first pfn, the number of pages, node and zone that the sample says it took.
+taken() { awk '/ pages of order / { print $7, $1, $(NF - 1), $NF }' $SAID; }
+
+# in_zone PFN NODE ZONE: by /proc/zoneinfo's first page of each zone, the pfn is in that one.
+in_zone() {
+	awk -v pfn="$1" -v want="$2 $3" '
+	/^Node/ { here = ($2 + 0) " " $4 }
+	/^  *present/ { present = $2 }
+	/start_pfn:/ && present > 0 && $2 + 0 <= pfn + 0 && $2 + 0 >= best + 0 { best = $2; found = here }
+	END { if (found != want) { print "# pfn " pfn " is in " found; exit 1 } }' /proc/zoneinfo
+}
+
+# free_of PFN COUNT: how many of the pages are free in the buddy (KPF_BUDDY, bit 10).
+free_of() {
+	dd if=/proc/kpageflags bs=8 skip="$1" count="$2" 2>/dev/null | od -A n -v -t x8 |
+		awk '{ for (i = 1; i <= NF; i++) if (substr($i, length($i) - 2, 1) ~ /[4-7c-f]/) n++ } END { print n + 0 }'
+}
+
+# moved DOING WANTED: what the sample says of a zone's free pages, and what its blocks add up to.
+moved() {
+	awk -v doing="$1:" -v node="$3" -v zone="$4" -v wanted="$2" -v slack="$SLACK" '
+	$1 == doing && $3 == node && $4 == zone {
+		free = $6 + 0
+		for (i = 8; i < NF; i += 2) {
+			size = 1
+			for (n = substr($i, 2); n > 0; n--) size *= 2
+			blocks += size * $(i + 1)
+		}
+	}
+	function near(a, b) { return a - b <= slack && b - a <= slack }
+	END {
+		if (near(free, wanted) && near(blocks, wanted)) exit 0
+		print "# free " free ", blocks " blocks ", not " wanted
+		exit 1
+	}' $SAID
+}
+
+# The pages of one node, from the allocation to the end: in the zone that the sample names, not free
+# while it has them, free again after.
+pages_come_and_go() {
+	local pfn count node zone used back
+	load pages_zones order=8 node="$1" thisnode=1 || return 1
+	read -r pfn count node zone <<-END
+		$(taken)
+	END
+	used=$(free_of "$pfn" "$count")
+	moved allocating -256 "$node" "$zone"
+	set -- "$1" $?
+	dmesg -c >/dev/null
+	unload pages_zones
+	back=$(free_of "$pfn" "$count")
+	listen pages_zones
+	note "node $1: $count pages from $pfn, $used free while taken, $back after"
+	[ "$2" -eq 0 ] && moved freeing 256 "$node" "$zone" || return 1
+	[ "$node" -eq "$1" ] && [ "$count" -eq 256 ] && [ $((pfn % 256)) -eq 0 ] || return 1
+	in_zone "$pfn" "$node" "$zone" && [ "$used" -eq 0 ] && [ "$back" -ge 128 ]
+}
+
+every_node_gives_pages() {
+	local node
+	load pages_zones order=0 && unload pages_zones || return 1
+	for node in $(memory_nodes); do
+		retry 10 pages_come_and_go "$node" || return 1
+	done
+}
+
+# Alone a node without memory refuses; else the one that serves it gives.
+memoryless_nodes_are_served() {
+	local node server pfn count found zone
+	load pages_zones order=0 && unload pages_zones || return 1
+	memoryless_nodes >/tmp/nodes
+	while read -r node server; do
+		does_not_load pages_zones order=5 node="$node" thisnode=1 || return 1
+		load pages_zones order=5 node="$node" && unload pages_zones || return 1
+		taken >/tmp/taken
+		read -r pfn count found zone </tmp/taken
+		note "node $node is served by $found"
+		[ "$found" -eq "$server" ] || return 1
+	done </tmp/nodes
+}
+
+bad_orders_and_nodes_are_refused() {
+	is_refused pages_zones order=11 && is_refused pages_zones order=64 &&
+		is_refused pages_zones order=4294967295 && is_refused pages_zones node=63
+}
+
+# ----------------------------------------------------------------------------------
+
+if [ ! -e /root/sample_pages_zones.ko ]; then
+	plan 1
+	skip "samples" "the guest was started without them"
+	exit 0
+fi
+plan 6
+check "pages_zones: zones are those of /proc/zoneinfo" retry 10 zones_are_those_of_zoneinfo
+check "pages_zones: free blocks are those of /proc/buddyinfo" retry 10 blocks_are_those_of_buddyinfo
+check "pages_zones: every node gives pages and gets them back" every_node_gives_pages
+check "pages_zones: a node without memory is served by another" memoryless_nodes_are_served
+check "pages_zones: what cannot be is refused" bad_orders_and_nodes_are_refused
+check "no sample brings what oxmm has" nothing_is_there_twice
