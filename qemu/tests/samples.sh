@@ -189,6 +189,57 @@ bad_orders_and_nodes_are_refused() {
 		is_refused pages_zones order=4294967295 && is_refused pages_zones node=63
 }
 
+# ---- vmalloc ---------------------------------------------------------------------
+
+# What /proc/vmallocinfo says of the area that the sample has, and what the sample says: its pages,
+# and how many of them each node has.
+area_is_that_of_vmallocinfo() {
+	local address
+	load vmalloc pages="$1" node="$2" || return 1
+	address=$(sed -n 's/^vmalloc: .* at \(0x[0-9a-f]*\), .*/\1/p' $SAID)
+	grep "^$address-" /proc/vmallocinfo | awk '{ for (i = 3; i <= NF; i++) if ($i ~ /^(pages|N[0-9]+)=/) print $i }' |
+		sort >/tmp/kernel
+	unload vmalloc
+	awk '
+	/^vmalloc: .* taken / { print "pages=" $5 }
+	/^vmalloc: page / { sub(/,/, "", $7); n[$9] += $7 - $5 + 1 }
+	END { for (node in n) print "N" node "=" n[node] }' $SAID | sort >/tmp/sample
+	# Without NUMA the kernel does not tell the nodes.
+	grep -q ^N /tmp/kernel || sed -i /^N/d /tmp/sample
+	[ -s /tmp/kernel ] && same "$1 pages of node $2" /tmp/kernel /tmp/sample
+}
+
+areas_are_those_of_vmallocinfo() {
+	local pages node
+	load vmalloc && unload vmalloc || return 1
+	for pages in 1 2 23 100; do
+		area_is_that_of_vmallocinfo $pages -1 || return 1
+	done
+	load pages_zones order=0 && unload pages_zones || return 1
+	for node in $(memory_nodes); do
+		area_is_that_of_vmallocinfo 23 "$node" || return 1
+		awk -v node="$node" '/^vmalloc: page / && $9 != node { exit 1 }' $SAID || return 1
+	done
+}
+
+# One run, of a power of two that holds what was asked for.
+kmalloc_is_one_run() {
+	load vmalloc pages=23 && unload vmalloc || return 1
+	awk '
+	/^kmalloc: 23 pages asked, 32 taken/ { taken = 1 }
+	/^kmalloc: page 0: / { sub(/,/, "", $7); run = $7 - $5 + 1; aligned = $5 % 32 == 0; lines++ }
+	END { exit !(taken && run == 32 && aligned && lines == 1) }' $SAID
+}
+
+large_areas_have_no_kmalloc() {
+	load vmalloc pages=2000 && unload vmalloc || return 1
+	grep -q '^kmalloc: has no 8192000 bytes' $SAID && grep -q '^vmalloc: 2000 pages asked, 2000 taken' $SAID
+}
+
+bad_sizes_are_refused() {
+	is_refused vmalloc pages=0 && is_refused vmalloc pages=4097 && is_refused vmalloc node=63
+}
+
 # ----------------------------------------------------------------------------------
 
 if [ ! -e /root/sample_pages_zones.ko ]; then
@@ -196,10 +247,14 @@ if [ ! -e /root/sample_pages_zones.ko ]; then
 	skip "samples" "the guest was started without them"
 	exit 0
 fi
-plan 6
+plan 10
 check "pages_zones: zones are those of /proc/zoneinfo" retry 10 zones_are_those_of_zoneinfo
 check "pages_zones: free blocks are those of /proc/buddyinfo" retry 10 blocks_are_those_of_buddyinfo
 check "pages_zones: every node gives pages and gets them back" every_node_gives_pages
 check "pages_zones: a node without memory is served by another" memoryless_nodes_are_served
 check "pages_zones: what cannot be is refused" bad_orders_and_nodes_are_refused
+check "vmalloc: areas are those of /proc/vmallocinfo" areas_are_those_of_vmallocinfo
+check "vmalloc: kmalloc() gives one run" kmalloc_is_one_run
+check "vmalloc: a large area is no matter for kmalloc()" large_areas_have_no_kmalloc
+check "vmalloc: what cannot be is refused" bad_sizes_are_refused
 check "no sample brings what oxmm has" nothing_is_there_twice
