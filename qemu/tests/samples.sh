@@ -240,6 +240,76 @@ bad_sizes_are_refused() {
 	is_refused vmalloc pages=0 && is_refused vmalloc pages=4097 && is_refused vmalloc node=63
 }
 
+# ---- percpu_counter --------------------------------------------------------------
+
+# counted VALUE: an online CPU has this value in both counters, one that is offline has 0; one of
+# them counted 1 more in the second; and there is a line for each possible CPU.
+counted() {
+	local cpu hits made wanted nr=0 more=0
+	sed -n 's/^CPU \([0-9]*\): static \([0-9]*\), made \([0-9]*\)$/\1 \2 \3/p' $SAID >/tmp/counts
+	while read -r cpu hits made; do
+		wanted=$1
+		nr=$((nr + 1))
+		more=$((more + made - hits))
+		[ "$(cat "/sys/devices/system/cpu/cpu$cpu/online" 2>/dev/null || echo 1)" = 1 ] || wanted=0
+		if [ "$hits" != "$wanted" ] || [ "$made" -lt "$hits" ]; then
+			note "CPU $cpu: $hits and $made, not $wanted"
+			return 1
+		fi
+	done </tmp/counts
+	# "0-3", or "0" alone: there are no gaps in these guests.
+	wanted=$(cat /sys/devices/system/cpu/possible)
+	[ "$nr" -eq $((${wanted#*-} + 1)) ] && [ "$more" -eq 1 ]
+}
+
+each_cpu_counts() {
+	load percpu_counter add=3 times=5 && unload percpu_counter && counted 15 || return 1
+	# The loader copies the first value again.
+	load percpu_counter add=1 times=1000 && unload percpu_counter && counted 1000
+}
+
+# The task that loads it counts on its own CPU.
+the_task_counts_where_it_is() {
+	local cpu
+	for cpu in 0 1; do
+		dmesg -c >/dev/null
+		taskset $((1 << cpu)) insmod /root/sample_percpu_counter.ko && unload percpu_counter || return 1
+		listen percpu_counter
+		grep -qx "this task counted one more on CPU $cpu" $SAID || return 1
+		grep -qx "CPU $cpu: static 15, made 16" $SAID || return 1
+	done
+}
+
+offline_cpus_do_not_count() {
+	local online=/sys/devices/system/cpu/cpu1/online status
+	echo 0 >$online || return 1
+	load percpu_counter && unload percpu_counter && counted 15
+	status=$?
+	echo 1 >$online
+	return $status
+}
+
+# How many allocations of per-CPU memory there are now.
+allocations() { awk '$1 == "nr_cur_alloc" { print $3 }' "$DEBUG/percpu_stats"; }
+
+# One for the made counter, one for all static variables of the module. Each process has some too:
+# those that have ended are waited for.
+copies_come_and_go() {
+	local before during after
+	settle
+	before=$(allocations)
+	load percpu_counter || return 1
+	settle
+	during=$(allocations)
+	unload percpu_counter
+	settle
+	after=$(allocations)
+	note "$before allocations, $during, $after"
+	[ $((during - before)) -eq 2 ] && [ "$after" -eq "$before" ]
+}
+
+bad_counters_are_refused() { is_refused percpu_counter times=1001; }
+
 # ----------------------------------------------------------------------------------
 
 if [ ! -e /root/sample_pages_zones.ko ]; then
@@ -247,7 +317,7 @@ if [ ! -e /root/sample_pages_zones.ko ]; then
 	skip "samples" "the guest was started without them"
 	exit 0
 fi
-plan 10
+plan 15
 check "pages_zones: zones are those of /proc/zoneinfo" retry 10 zones_are_those_of_zoneinfo
 check "pages_zones: free blocks are those of /proc/buddyinfo" retry 10 blocks_are_those_of_buddyinfo
 check "pages_zones: every node gives pages and gets them back" every_node_gives_pages
@@ -257,4 +327,13 @@ check "vmalloc: areas are those of /proc/vmallocinfo" areas_are_those_of_vmalloc
 check "vmalloc: kmalloc() gives one run" kmalloc_is_one_run
 check "vmalloc: a large area is no matter for kmalloc()" large_areas_have_no_kmalloc
 check "vmalloc: what cannot be is refused" bad_sizes_are_refused
+check "percpu_counter: each CPU counts in its copy" each_cpu_counts
+check "percpu_counter: an offline CPU has a copy and does not count" offline_cpus_do_not_count
+check "percpu_counter: the task counts on the CPU that it is on" the_task_counts_where_it_is
+if [ -e "$DEBUG/percpu_stats" ]; then
+	check "percpu_counter: the kernel counts its allocations" retry 10 copies_come_and_go
+else
+	skip "percpu_counter: the kernel counts its allocations" "this kernel has no percpu_stats"
+fi
+check "percpu_counter: what cannot be is refused" bad_counters_are_refused
 check "no sample brings what oxmm has" nothing_is_there_twice
