@@ -310,6 +310,57 @@ copies_come_and_go() {
 
 bad_counters_are_refused() { is_refused percpu_counter times=1001; }
 
+# ---- kmem_cache ------------------------------------------------------------------
+
+SLAB=/sys/kernel/slab/sample-packet
+
+# cost WHENCE: the bytes taken for an object, as the sample says.
+cost() { sed -n "s/^$1: [0-9]* bytes asked, \([0-9]*\) taken.*/\1/p" $SAID; }
+
+# used WHEN, runs WHEN: how many packets had been used before; how often the constructor had run.
+used() { sed -n "s/^$1: .* taken, \([0-9]*\) of them .*/\1/p" $SAID; }
+runs() { sed -n "s/^$1: .* constructor ran \([0-9]*\) .*/\1/p" $SAID; }
+
+# The cache comes and goes with the sample; objects are as far apart as Linux says, and the
+# constructor ran for each object of each slab.
+cache_is_that_of_sysfs() {
+	local apart total
+	load kmem_cache || return 1
+	apart=$(cat $SLAB/slab_size)
+	total=$(sed 's/ .*//' $SLAB/total_objects)
+	[ "$(cat $SLAB/object_size)" -eq 1500 ]
+	set -- $?
+	unload kmem_cache
+	note "$(cost constructed) bytes, by sysfs $apart; constructor ran $(runs again) times for $total objects"
+	[ "$1" -eq 0 ] && [ "$(cost constructed)" -eq "$apart" ] && [ "$(runs again)" -eq "$total" ] &&
+		[ ! -e $SLAB ]
+}
+
+# 2048 bytes, or what debugging makes of them.
+kmalloc_takes_its_class() {
+	load kmem_cache && unload kmem_cache || return 1
+	[ "$(cost kmalloc)" -eq "$(cat /sys/kernel/slab/kmalloc-2k/object_size)" ]
+}
+
+# A word for the free list is what a constructor costs.
+a_constructor_costs_a_word() {
+	load kmem_cache && unload kmem_cache || return 1
+	note "plain $(cost plain), constructed $(cost constructed)"
+	[ "$(cost plain)" -eq 1504 ] && [ "$(cost constructed)" -eq 1512 ]
+}
+
+# Objects that were freed are taken again as they were left, but where KASAN keeps them back. Of
+# thousands most slabs have gone meanwhile.
+freed_objects_come_again() {
+	load kmem_cache && unload kmem_cache || return 1
+	note "$(used again) of 64 were used before"
+	[ "$(used first)" -eq 0 ] || return 1
+	[ "$SLACK" -gt 0 ] || { [ "$(used again)" -ge 32 ] && [ "$(runs first)" -eq "$(runs again)" ]; } || return 1
+	load kmem_cache count=4096 && unload kmem_cache && [ "$(runs again)" -gt "$(runs first)" ]
+}
+
+bad_counts_are_refused() { is_refused kmem_cache count=1 && is_refused kmem_cache count=4097; }
+
 # ----------------------------------------------------------------------------------
 
 if [ ! -e /root/sample_pages_zones.ko ]; then
@@ -317,7 +368,7 @@ if [ ! -e /root/sample_pages_zones.ko ]; then
 	skip "samples" "the guest was started without them"
 	exit 0
 fi
-plan 15
+plan 20
 check "pages_zones: zones are those of /proc/zoneinfo" retry 10 zones_are_those_of_zoneinfo
 check "pages_zones: free blocks are those of /proc/buddyinfo" retry 10 blocks_are_those_of_buddyinfo
 check "pages_zones: every node gives pages and gets them back" every_node_gives_pages
@@ -336,4 +387,13 @@ else
 	skip "percpu_counter: the kernel counts its allocations" "this kernel has no percpu_stats"
 fi
 check "percpu_counter: what cannot be is refused" bad_counters_are_refused
+check "kmem_cache: the cache is that of /sys/kernel/slab" cache_is_that_of_sysfs
+check "kmem_cache: kmalloc() takes the class above" kmalloc_takes_its_class
+if [ "$SLACK" -eq 0 ]; then
+	check "kmem_cache: a constructor costs a word" a_constructor_costs_a_word
+else
+	skip "kmem_cache: a constructor costs a word" "KASAN leaves room for it in any object"
+fi
+check "kmem_cache: freed objects come again as they were left" freed_objects_come_again
+check "kmem_cache: what cannot be is refused" bad_counts_are_refused
 check "no sample brings what oxmm has" nothing_is_there_twice
