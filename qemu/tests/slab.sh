@@ -90,18 +90,25 @@ all_agree() {
 SHAPES='size=8 size=100 size=100,flags=hwalign size=1500 size=4096 size=10000 size=200,align=512
 	size=64,flags=typesafe size=64,ctor=1 size=300,flags=redzone,poison size=40000'
 
+# agrees_after STATE LINES: the cache t does once LINES brought it to that state.
+agrees_after() {
+	ctl "$2" && all_agree t && return
+	note "$1: $2"
+	return 1
+}
+
 # For each shape a cache of its own; it is compared empty, filled, thinned out, emptied, shrunk.
 every_shape_agrees() {
 	local shape
 	for shape in $SHAPES; do
 		shape=$(echo "$shape" | sed 's/,\(flags\|align\|ctor\)=/ \1=/g')
-		ctl "cache create name=t $shape" && all_agree t || { note "empty: $shape"; return 1; }
-		ctl "alloc object cache=t count=150 tag=a
+		agrees_after empty "cache create name=t $shape" || return 1
+		agrees_after filled "alloc object cache=t count=150 tag=a
 alloc object cache=t count=31 tag=b
-alloc object cache=t count=70 tag=a" && all_agree t || { note "filled: $shape"; return 1; }
-		ctl "free tag=a" && all_agree t || { note "thinned out: $shape"; return 1; }
-		ctl "free all" && all_agree t || { note "emptied: $shape"; return 1; }
-		ctl "shrink cache=t" && all_agree t || { note "shrunk: $shape"; return 1; }
+alloc object cache=t count=70 tag=a" || return 1
+		agrees_after "thinned out" "free tag=a" || return 1
+		agrees_after emptied "free all" || return 1
+		agrees_after shrunk "shrink cache=t" || return 1
 		ctl "cache destroy name=t" || return 1
 	done
 }
@@ -114,6 +121,7 @@ every_cpu_agrees() {
 	for cpu in $(cpus t); do
 		on "$cpu" "alloc object cache=t count=200 tag=c$cpu" && adds_up t && lists_add_up t || return 1
 	done
+	# shellcheck disable=SC2013 # a number a line
 	for node in $(awk 'NR > 1 { print $1 }' "$LINUX/nodes"); do
 		on 0 "alloc object cache=t count=20 node=$node tag=n" && adds_up t && same_files t || return 1
 	done
