@@ -46,6 +46,7 @@ fn candidate(on: u32, kind: ZoneKind, free: usize) -> Candidate {
             cma: NrPages::ZERO,
             free: NrPages::new(free),
             free_exact: NrPages::new(free),
+            free_bound: NrPages::ZERO,
             marks: [100, 200, 300, 400].map(NrPages::new),
             boost: NrPages::ZERO,
             lowmem_reserve: [Some(NrPages::ZERO); ZoneKind::COUNT],

@@ -88,6 +88,7 @@ fn zone() -> impl Strategy<Value = Zone> {
                 cma: NrPages::ZERO,
                 free,
                 free_exact,
+                free_bound: NrPages::ZERO,
                 marks,
                 boost,
                 lowmem_reserve,
