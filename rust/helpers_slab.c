@@ -36,14 +36,10 @@ void *oxmm_kmalloc(size_t size, gfp_t gfp, int nid)
 	return kmalloc_node(size, gfp, nid);
 }
 
-/* The first page of the slab that an address is in; NULL if there is none (page_slab()). */
-struct page *oxmm_slab_page(unsigned long addr)
+/* The first page of the slab that a page is of; NULL if it is of none (page_slab()). */
+struct page *oxmm_slab_page(struct page *page)
 {
-	struct page *page;
-
-	if (!virt_addr_valid((void *)addr))
-		return NULL;
-	page = compound_head(virt_to_page((void *)addr));
+	page = compound_head(page);
 	return data_race(page->page_type >> 24) == PGTY_slab ? page : NULL;
 }
 

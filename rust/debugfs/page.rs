@@ -38,9 +38,11 @@ use crate::algo::{
         self,
         AddressKind,
         OnlinePage,
-        PagePlace, //
+        PagePlace,
+        PageType, //
     },
     units::{
+        Address,
         NrPages,
         Pfn, //
     },
@@ -87,7 +89,7 @@ where
             row(out, "what", "value")?;
             return row(out, "asked", "-");
         };
-        let (kind, pfn) = find(lab, asked);
+        let (kind, pfn, address) = find(lab, asked);
         row(out, "what", "value")?;
         match asked {
             PageQuery::Pfn(pfn) => row(out, "asked", format_args!("pfn={pfn}"))?,
@@ -109,6 +111,7 @@ where
                 flags(&lab.manager, online, out)?;
                 counts(pfn, online, out)?;
                 usage(online, &path, out)?;
+                object(lab, (pfn, address), online, out)?;
             }
             None => {}
         }
@@ -116,22 +119,34 @@ where
     }
 }
 
-/// The page that is asked for, and where the address lies that led there.
-fn find<M: Manager>(lab: &Lab<M>, asked: PageQuery) -> (Option<AddressKind>, Option<Pfn>) {
+/// Where the address lies that is asked for, the page, and the address if it leads into an object.
+type Found = (Option<AddressKind>, Option<Pfn>, Option<Address>);
+
+fn find<M: Manager>(lab: &Lab<M>, asked: PageQuery) -> Found {
     match asked {
-        PageQuery::Pfn(pfn) => (None, Some(pfn)),
+        PageQuery::Pfn(pfn) => (None, Some(pfn), None),
         PageQuery::Address(address) => {
             let translation = lab.manager.translate(address);
-            (Some(translation.kind), translation.pfn)
+            let linear = Some(address).filter(|_| translation.kind == AddressKind::DirectMap);
+            (Some(translation.kind), translation.pfn, linear)
         }
-        PageQuery::Id(id) => (None, lab.inspect(id.get(), first_page).flatten()),
+        PageQuery::Id(id) => {
+            let (pfn, address) = lab.inspect(id.get(), first_page).unwrap_or_default();
+            (None, pfn, address)
+        }
     }
 }
 
-fn first_page<H: Holding>(holding: &H) -> Option<Pfn> {
+/// The first page of what is held, and its address if it lies in the linear mapping.
+fn first_page<H: Holding>(holding: &H) -> (Option<Pfn>, Option<Address>) {
     let copy = || holding.copies().next().map(|copy| copy.pfn);
     let page = || holding.pages(NrPages::ZERO).next().map(|page| page.pfn);
-    holding.place().pfn.or_else(copy).or_else(page)
+    let place = holding.place();
+    let is_area = holding.pages(NrPages::ZERO).next().is_some();
+    (
+        place.pfn.or_else(copy).or_else(page),
+        holding.address().filter(|_| !is_area),
+    )
 }
 
 fn row(out: &mut Text, what: &str, value: impl fmt::Display) -> Result {
@@ -269,6 +284,32 @@ fn usage(page: &OnlinePage, path: &[u8], out: &mut Text) -> Result {
     )?;
     row(out, "memcg_ino", OrDash(group.map(|it| it.ino)))?;
     row(out, "memcg_online", OrDash(group.map(|it| yes(it.online))))
+}
+
+/// The object of a slab that is at the address asked for, or at the page's start.
+fn object<M: Manager>(
+    lab: &Lab<M>,
+    (pfn, address): (Pfn, Option<Address>),
+    page: &OnlinePage,
+    out: &mut Text,
+) -> Result {
+    let place = match page.page_type {
+        Some(PageType::Slab) => lab.object_in(pfn, address),
+        _ => Ok(None),
+    };
+    match &place {
+        Ok(Some(place)) => row(out, "slab_cache", &place.cache)?,
+        Ok(None) => row(out, "slab_cache", "-")?,
+        // Why is said in `caches`.
+        Err(_) => row(out, "slab_cache", "unknown")?,
+    }
+    let place = place.ok().flatten();
+    let place = place.as_ref();
+    row(out, "slab_objects", OrDash(place.map(|it| it.objects)))?;
+    row(out, "slab_inuse", OrDash(place.map(|it| it.inuse)))?;
+    row(out, "object_size", OrDash(place.map(|it| it.size.get())))?;
+    row(out, "object_index", OrDash(place.and_then(|it| it.index)))?;
+    row(out, "object_state", OrDash(place.map(|it| it.state)))
 }
 
 /// A number in base 16.

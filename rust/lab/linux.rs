@@ -44,7 +44,9 @@ use crate::algo::{
     },
     snapshot_slab::{
         Class,
-        Fits, //
+        Fits,
+        ObjectPlace,
+        Unknown, //
     },
     units::{
         Address,
@@ -83,6 +85,7 @@ use crate::linux::{
         self,
         Percpu, //
     },
+    slub::Slub,
     vmalloc::Area,
     vmstat,
     PAGE_SHIFT, //
@@ -165,6 +168,18 @@ impl Manager for Linux {
 
     fn page(&self, pfn: Pfn, path: &mut [u8]) -> snapshot::Page {
         page::look(pfn, path)
+    }
+
+    fn object_in(
+        &self,
+        pfn: Pfn,
+        address: Option<Address>,
+        own: Option<&Self::Cache>,
+    ) -> Result<Option<ObjectPlace>, Unknown> {
+        let Some(at) = address.or_else(|| address::linear(pfn)) else {
+            return Ok(None);
+        };
+        Slub::get()?.place(at.get(), own.map(|cache| &**cache))
     }
 
     fn page_flags(&self, flags: usize) -> impl Iterator<Item = &'static str> {
@@ -359,7 +374,10 @@ impl super::Plan for Plan {
         match &self.what {
             What::Pages(order) => order.nr_pages().bytes(PAGE_SHIFT),
             What::Sized(size) => Some(kmalloc::roundup(*size)),
-            What::Cached(cache) => Some(cache.size()),
+            // With what debugging adds, where it is known.
+            What::Cached(cache) => {
+                Some(Slub::get().map_or(cache.size(), |slub| slub.cache(cache).shape().size))
+            }
             What::Percpu(size, _) => size.checked_mul(percpu::possible_cpus().count()),
             What::Vmalloc(size, _) => whole(*size).bytes(PAGE_SHIFT),
         }

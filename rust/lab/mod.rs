@@ -54,6 +54,8 @@ use crate::algo::{
         CpuSheaves,
         Fits,
         NodeSlabs,
+        ObjectPlace,
+        ObjectState,
         Shape,
         Totals,
         Unknown, //
@@ -137,6 +139,19 @@ pub trait Manager: Send + Sync + 'static {
     /// All that is known of a page, whether there is one or not; the path of the group that it is
     /// charged to goes into `path`.
     fn page(&self, pfn: Pfn, path: &mut [u8]) -> snapshot::Page;
+
+    /// The object of a slab that is at `address`, which is in this page, or else at the page's
+    /// start; `own` is a cache that it may be of. `None` if the page is no slab's.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not known.
+    fn object_in(
+        &self,
+        pfn: Pfn,
+        address: Option<Address>,
+        own: Option<&Self::Cache>,
+    ) -> Result<Option<ObjectPlace>, Unknown>;
 
     /// The names of a page's flags.
     fn page_flags(&self, flags: usize) -> impl Iterator<Item = &'static str>;
@@ -386,6 +401,34 @@ impl<M: Manager> Lab<M> {
     /// A cache by name, kept from being destroyed for the while; `None` if there is none.
     pub fn cache(&self, name: &str) -> Option<Pinned<'_, M::Cache>> {
         self.caches.pin(name).ok()
+    }
+
+    /// The object of a slab at an address in this page, or at the page's start.
+    ///
+    /// Whether an object lies in a sheaf can be said of caches that cannot go away meanwhile: those
+    /// that the user made are pinned, one after the other, until one knows.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not known.
+    pub fn object_in(
+        &self,
+        pfn: Pfn,
+        address: Option<Address>,
+    ) -> Result<Option<ObjectPlace>, Unknown> {
+        let place = self.manager.object_in(pfn, address, None)?;
+        if !place.is_some_and(|it| it.state == ObjectState::NotOnSlab) {
+            return Ok(place);
+        }
+        let names = self.caches.names().unwrap_or_default();
+        let mut pinned = names
+            .iter()
+            .filter_map(|name| self.cache(core::str::from_utf8(name).ok()?));
+        let known = pinned.find_map(|cache| {
+            let place = self.manager.object_in(pfn, address, Some(cache.get()));
+            place.ok()?.filter(|it| it.state != ObjectState::NotOnSlab)
+        });
+        Ok(known.or(place))
     }
 
     /// The id of the allocation that a page belongs to.

@@ -16,7 +16,10 @@
 //!               VMEMMAP the page tables are not read.
 //! # Reference   `mm/vmalloc.c`: `vmalloc_to_page()`; `arch/x86/mm/physaddr.c`.
 
-use super::ffi;
+use super::{
+    ffi,
+    hotplug::Reader, //
+};
 use crate::algo::{
     snapshot::{
         AddressKind,
@@ -44,6 +47,14 @@ pub fn translate(address: Address) -> Translation {
         kind,
         pfn: (pfn != usize::MAX).then_some(Pfn::new(pfn)),
     }
+}
+
+/// Where a page is in the linear mapping; `None` for a page that is not online.
+pub fn linear(pfn: Pfn) -> Option<Address> {
+    let reader = Reader::new();
+    // SAFETY: The page is there as long as `reader`; all pages of 64-bit kernels are mapped.
+    let start = unsafe { ffi::oxmm_page_address(reader.frame(pfn)?.as_ptr()) };
+    Some(Address::new(start.addr()))
 }
 
 #[kernel::prelude::kunit_tests(oxmm_address)]

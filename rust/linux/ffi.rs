@@ -122,7 +122,7 @@ extern "C" {
     ) -> bool;
     pub(super) fn oxmm_kmalloc(size: usize, gfp: bindings::gfp_t, nid: c_int) -> *mut c_void;
 
-    pub(super) fn oxmm_slab_page(addr: usize) -> *mut bindings::page;
+    pub(super) fn oxmm_slab_page(page: *mut bindings::page) -> *mut bindings::page;
     pub(super) fn oxmm_spin_lock(lock: *mut bindings::spinlock_t) -> c_ulong;
     pub(super) fn oxmm_spin_unlock(lock: *mut bindings::spinlock_t, flags: c_ulong);
     pub(super) fn oxmm_on_cpu(

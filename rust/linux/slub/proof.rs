@@ -55,15 +55,19 @@ use super::{
     Known, //
 };
 use crate::algo::{
+    snapshot::AddressKind,
     snapshot_slab::Unknown,
     units::{
         usize_from,
+        Address,
         Bytes, //
     },
 };
 use crate::linux::{
+    address,
     ffi,
     gfp::Gfp,
+    hotplug::Reader,
     kmalloc,
     kmem_cache::{
         Cache,
@@ -182,10 +186,13 @@ pub(super) fn peek_text<const N: usize>(from: usize) -> Option<[u8; N]> {
 }
 
 /// The address of the `struct slab` that an address of the linear mapping is in; `None` if no slab
-/// is there.
+/// is there. Memory that goes offline may take it away: it is read by [`peek`] alone.
 pub(super) fn slab_of(addr: usize) -> Option<usize> {
-    // SAFETY: Any number will do.
-    let page = unsafe { ffi::oxmm_slab_page(addr) };
+    let at = address::translate(Address::new(addr));
+    let pfn = at.pfn.filter(|_| at.kind == AddressKind::DirectMap)?;
+    let reader = Reader::new();
+    // SAFETY: The page is there as long as `reader`, and so is the head of its compound.
+    let page = unsafe { ffi::oxmm_slab_page(reader.frame(pfn)?.as_ptr()) };
     NonNull::new(page).map(|page| page.as_ptr().expose_provenance())
 }
 
