@@ -7,6 +7,7 @@
 . "${0%/*}/lib.sh"
 
 # The columns of each file by name, for awk: col["count"] is the number of that column.
+# shellcheck disable=SC2016 # awk's own
 COLUMNS='function columns(   i) { split("", col); for (i = 1; i <= NF; i++) col[$i] = i }
 	function get(name) { return $(col[name]) }
 	function num(name) { return $(col[name]) + 0 }'

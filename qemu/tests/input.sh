@@ -96,7 +96,8 @@ nonsense_questions() {
 	local file number
 	number=$(printf '%0600d' 0)
 	for file in $(files 600); do
-		feed "$file" </dev/null && cat "$file" >/dev/null || { note "$file: empty"; return 1; }
+		feed "$file" </dev/null || { note "$file: empty"; return 1; }
+		cat "$file" >/dev/null || return 1
 		bad_question "$file" EINVAL 'x\n' && bad_question "$file" EINVAL 'order\n' &&
 			bad_question "$file" EINVAL 'x=1\n' && bad_question "$file" EINVAL '=\n' &&
 			bad_question "$file" EINVAL '\001\002' && bad_question "$file" EINVAL '\0377\0376' &&

@@ -14,7 +14,10 @@ taken() {
 	ctl "alloc object size=$1" || return 1
 	set -- "$1" "$2" "$(column 3)" "$(column 4)"
 	ctl "free all"
-	[ "$3" = "$1" ] && [ "$4" = "$2" ] || { note "asked $1: $3, taken $2: $4"; return 1; }
+	if [ "$3" != "$1" ] || [ "$4" != "$2" ]; then
+		note "asked $1: $3, taken $2: $4"
+		return 1
+	fi
 }
 
 classes_are_taken() {
@@ -25,14 +28,16 @@ classes_are_taken() {
 # Every kind on every node that has memory, where it was asked for.
 kinds_lie_on_their_node() {
 	local node line got
-	for node in $(awk 'NR > 1 && $7 > 0 { print $1 }' "$LINUX/nodes"); do
+	while read -r node; do
 		for line in "object size=100" "object size=20000" "object cache=placed" "vmalloc size=64K"; do
 			ctl "alloc $line node=$node gfp=GFP_KERNEL|__GFP_THISNODE" || { note "$line"; return 1; }
 			got=$(column 7)
 			ctl "free all"
 			[ "$got" = "$node" ] || { note "$line node=$node: on $got"; return 1; }
 		done
-	done
+	done <<-END
+		$(awk 'NR > 1 && $7 > 0 { print $1 }' "$LINUX/nodes")
+	END
 }
 
 nodes_place_kinds() {
@@ -184,7 +189,7 @@ each_cpu_adds() {
 	id=$(column 1)
 	ctl "add percpu id=$id
 add percpu id=$id value=41" && refused ENOENT "add percpu id=$((id + 1))" || return 1
-	[ "$(column 4)" -eq $((16 * $(cat /sys/devices/system/cpu/possible | sed 's/.*-//') + 16)) ] || return 1
+	[ "$(column 4)" -eq $((16 * ($(sed 's/.*-//' /sys/devices/system/cpu/possible) + 1))) ] || return 1
 	ctl "free all
 alloc pages" && refused EINVAL "add percpu id=$((id + 1))" && ctl "free all"
 }

@@ -104,16 +104,13 @@ where
         let mut path = KVec::from_elem(0, MAX_PATH, quietly())?;
         let page = lab.manager.page(pfn, &mut path);
         place_in_memory(&page, out)?;
-        match &page.online {
-            Some(online) => {
-                position(online, out)?;
-                state(online, out)?;
-                flags(&lab.manager, online, out)?;
-                counts(pfn, online, out)?;
-                usage(online, &path, out)?;
-                object(lab, (pfn, address), online, out)?;
-            }
-            None => {}
+        if let Some(online) = &page.online {
+            position(online, out)?;
+            state(online, out)?;
+            flags(&lab.manager, online, out)?;
+            counts(pfn, online, out)?;
+            usage(online, &path, out)?;
+            object(lab, (pfn, address), online, out)?;
         }
         row(out, "held_by", OrDash(lab.holder_of(pfn)))
     }
@@ -298,7 +295,7 @@ fn object<M: Manager>(
         _ => Ok(None),
     };
     match &place {
-        Ok(Some(place)) => row(out, "slab_cache", &place.cache)?,
+        Ok(Some(place)) => row(out, "slab_cache", place.cache)?,
         Ok(None) => row(out, "slab_cache", "-")?,
         // Why is said in `caches`.
         Err(_) => row(out, "slab_cache", "unknown")?,

@@ -417,7 +417,7 @@ impl<M: Manager> Lab<M> {
         address: Option<Address>,
     ) -> Result<Option<ObjectPlace>, Unknown> {
         let place = self.manager.object_in(pfn, address, None)?;
-        if !place.is_some_and(|it| it.state == ObjectState::NotOnSlab) {
+        if place.is_none_or(|it| it.state != ObjectState::NotOnSlab) {
             return Ok(place);
         }
         let names = self.caches.names().unwrap_or_default();

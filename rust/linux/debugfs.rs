@@ -163,6 +163,9 @@ struct Opened {
     text: Mutex<Text>,
 }
 
+/// What must be closed before a tree goes.
+type Folders = KVec<Arc<dyn folder::Close>>;
+
 /// A directory tree under debugfs with the state its files show; dropping it removes the files
 /// first, then the state.
 ///
@@ -172,7 +175,7 @@ struct Opened {
 /// points at the `S` in `state`.
 pub struct Tree<S: Send + Sync + 'static> {
     root: NonNull<bindings::dentry>,
-    folders: Pin<KBox<Mutex<KVec<Arc<dyn folder::Close>>>>>,
+    folders: Pin<KBox<Mutex<Folders>>>,
     state: Pin<KBox<S>>,
 }
 

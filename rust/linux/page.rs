@@ -14,9 +14,10 @@
 //!               charged object by object and have no group of their own.
 //! # Reference   `fs/proc/page.c`: `stable_page_flags()`; `mm/util.c`: `snapshot_page()`.
 
-use core::ffi::CStr;
-
-use kernel::bindings;
+use kernel::{
+    bindings,
+    prelude::*, //
+};
 
 use super::{
     cond_resched,
@@ -276,13 +277,13 @@ pub fn flags(flags: usize) -> impl Iterator<Item = &'static str> {
             return None;
         }
         // SAFETY: Not null, and then a string constant of this module.
-        Some((unsafe { CStr::from_ptr(name.cast()) }, mask))
+        Some((unsafe { CStr::from_char_ptr(name) }, mask))
     });
     all.filter(move |(_, mask)| flags & mask != 0)
         .filter_map(|(name, _)| name.to_str().ok())
 }
 
-#[kernel::prelude::kunit_tests(oxmm_page)]
+#[kunit_tests(oxmm_page)]
 mod tests {
     use super::*;
     use crate::linux::{

@@ -90,10 +90,8 @@ impl Taken {
             .ok_or(Refusal::TooMany)?;
         // INVARIANT: taken just now.
         let taken = Self { place };
-        let others = TAKEN.iter().enumerate();
-        let is_same =
-            |(at, other): (usize, &Atomic<u64>)| at != place && other.load(Relaxed) == hash;
-        if others.map(is_same).any(|same| same) {
+        let mut others = TAKEN.iter().enumerate();
+        if others.any(|(at, other)| at != place && other.load(Relaxed) == hash) {
             return Err(Refusal::NameTaken);
         }
         Ok(taken)

@@ -3,7 +3,7 @@
 //! Tests of caches of bytes.
 
 #[kernel::prelude::kunit_tests(oxmm_kmem_cache)]
-mod tests {
+mod suite {
     use super::super::*;
 
     const PLAIN: Config<'static> = Config {

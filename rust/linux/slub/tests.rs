@@ -3,7 +3,7 @@
 //! Tests of the truth about caches, and of the layout rule against real ones.
 
 #[kernel::prelude::kunit_tests(oxmm_slub)]
-mod tests {
+mod suite {
     use kernel::{
         bindings,
         prelude::*, //
