@@ -8,8 +8,8 @@
 //!   after `echo size=1500 >kmalloc`:
 //!   from    asked usable taken waste percent order objs_per_slab rest per_object name
 //!   kmalloc  1500   2048  2048   548   26.7%     3            16    0       2048 kmalloc-2k
-//!   own      1500   1500  1504     4    0.2%     3            21 1184       1560 asked
-//!   own-hw   1500   1500  1536    36    2.3%     3            21  512       1560 asked-hwalign
+//!   own      1500   1500  1504     4    0.2%     3            21 1184       1560 -
+//!   own-hw   1500   1500  1536    36    2.3%     3            21  512       1560 -
 //!
 //! # Limits      sizes are bytes. `worst` is what the smallest request of the class leaves unused,
 //!               `rest` the bytes of a slab that are no object's, `per_object` a slab's bytes shared

@@ -234,7 +234,14 @@ impl Known<'_> {
     }
 
     /// Its sums over all nodes and online CPUs.
-    pub fn totals(&self) -> Totals {
+    ///
+    /// # Errors
+    ///
+    /// Why they are not known: they would be wrong without the sheaves.
+    pub fn totals(&self) -> Result<Totals, Unknown> {
+        if cfg!(CONFIG_PREEMPT_RT) && field!(self.sheaf_capacity) != 0 {
+            return Err(Unknown("tasks that change sheaves are preempted"));
+        }
         let mut totals = Totals::NOTHING;
         for cpu in Node::online().flat_map(|node| node.cpus()) {
             if let Ok(sheaves) = self.cpu(cpu) {
@@ -246,7 +253,7 @@ impl Known<'_> {
                 totals.add_node(&node);
             }
         }
-        totals
+        Ok(totals)
     }
 
     /// Whether `object` lies free in a sheaf of a CPU or of a barn.

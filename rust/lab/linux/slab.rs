@@ -9,7 +9,14 @@
 
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    str::CString,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    },
 };
 
 use crate::algo::{
@@ -84,7 +91,7 @@ impl Cache for Arc<kmem_cache::Cache> {
     }
 
     fn totals(&self) -> Result<Totals, Unknown> {
-        Ok(Slub::get()?.cache(self).totals())
+        Slub::get()?.cache(self).totals()
     }
 }
 
@@ -144,12 +151,8 @@ pub(super) fn fits(asked: Bytes) -> Result<Fits, Refusal> {
     Ok(Fits {
         asked,
         kmalloc,
-        own: own(asked, c"asked", Flags::NO_MERGE),
-        own_at_lines: own(
-            asked,
-            c"asked-hwalign",
-            Flags::NO_MERGE | Flags::HWCACHE_ALIGN,
-        ),
+        own: own(asked, Flags::NO_MERGE),
+        own_at_lines: own(asked, Flags::NO_MERGE | Flags::HWCACHE_ALIGN),
     })
 }
 
@@ -173,26 +176,40 @@ fn pages(size: Bytes) -> Shape {
 }
 
 /// What a cache of objects of this size would be: makes one for a moment.
-fn own(size: Bytes, name: &CStr, flags: Flags) -> Result<Fit, Unknown> {
+fn own(size: Bytes, flags: Flags) -> Result<Fit, Unknown> {
     let slub = Slub::get()?;
-    let cache = kmem_cache::Cache::create(&Config {
-        name,
-        size,
-        align: None,
-        flags,
-        constructor: None,
-    })
-    .map_err(|refusal| {
+    let cache = passing_cache(size, flags).map_err(|refusal| {
         Unknown(match refusal {
             kmem_cache::Refusal::Size(_) => "no cache takes objects of this size",
-            kmem_cache::Refusal::NameTaken => "somebody else asks now, or has a cache named asked",
             _ => "there is no memory for a cache to look at",
         })
     })?;
     let shape = slub.cache(&cache).shape();
     Ok(Fit {
-        name: Name::new(name.to_bytes()),
+        name: Name::new(b"-"),
         usable: shape.object_size,
         shape: Ok(shape),
     })
+}
+
+/// Makes a cache under a name that nobody has: several may ask at a time, and a user may have taken
+/// any name.
+fn passing_cache(size: Bytes, flags: Flags) -> Result<Arc<kmem_cache::Cache>, kmem_cache::Refusal> {
+    static ASKED: Atomic<u64> = Atomic::new(0);
+    loop {
+        let number = ASKED.fetch_add(1, Relaxed);
+        let name = CString::try_from_fmt(fmt!("asked.{number}"))
+            .map_err(|_| kmem_cache::Refusal::NoMemory)?;
+        let made = kmem_cache::Cache::create(&Config {
+            name: &name,
+            size,
+            align: None,
+            flags,
+            constructor: None,
+        });
+        // Ends: there are more numbers than caches.
+        if !matches!(made, Err(kmem_cache::Refusal::NameTaken)) {
+            return made;
+        }
+    }
 }
