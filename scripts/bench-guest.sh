@@ -65,6 +65,18 @@ compare free_area /proc/buddyinfo /proc/pagetypeinfo /sys/kernel/debug/extfrag/*
 compare zones /proc/zoneinfo
 row view-nodes "$(read_ns $linux/nodes)"
 row view-zonelists "$(read_ns $linux/zonelists)"
+# The two tables of pagetypeinfo, and a map besides.
+compare pageblocks /proc/pagetypeinfo
+# What zoneinfo says of pagesets, and the length of each list.
+compare pcp /proc/zoneinfo
+compare vmstat /proc/vmstat
+compare memory /proc/meminfo
 row alloc-o0 "$(alloc_ns "alloc pages order=0 count=50000" 50000)"
 row alloc-o3 "$(alloc_ns "alloc pages order=3 count=7000" 7000)"
 row alloc-o9 "$(alloc_ns "alloc pages order=9 count=100" 100)"
+# In bulk from the node, from one class of kmalloc(), and in bulk from a cache.
+row alloc-o0-node "$(alloc_ns "alloc pages order=0 node=0 count=50000" 50000)"
+row alloc-kmalloc-64 "$(alloc_ns "alloc object size=64 count=50000" 50000)"
+echo "cache create name=bench size=64 flags=no_merge" >$linux/ctl
+row alloc-cache-64 "$(alloc_ns "alloc object cache=bench count=50000" 50000)"
+echo "cache destroy name=bench" >$linux/ctl

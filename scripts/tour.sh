@@ -67,5 +67,37 @@ echo "Before -> after:"
 difference /tmp/before /tmp/after
 echo "(what is left is what the shell and the kernel took or gave back meanwhile)"
 
+ask() {
+	echo "\$ echo $2 > $linux/$1; cat $linux/$1"
+	echo "$2" >"$linux/$1"
+	cat "$linux/$1"
+}
+
+title "Would an allocation pass? The zonelist as Linux walks it, and the rule that stops a zone"
+ask would "order=3 gfp=GFP_ATOMIC node=1"
+
+title "A driver's object of 1500 bytes: from kmalloc(), and from a cache of its own"
+ask kmalloc size=1500
+echo
+command "cache create name=driver size=1500 flags=no_merge"
+command "alloc object cache=driver count=100 tag=tour"
+command "free tag=tour"
+echo
+echo "Nothing is used any more, and what /proc/slabinfo calls active is still there, in sheaves:"
+echo "\$ cat $linux/caches"
+cat "$linux/caches"
+echo "cache destroy name=driver" >"$linux/ctl"
+
+title "A per-CPU counter, counted on each CPU by on_each_cpu()"
+command "alloc percpu size=8 tag=tour"
+id=$(awk 'NR == 2 { print $1 }' "$linux/live")
+command "add percpu id=$id value=42"
+echo
+echo "\$ cat $linux/percpu"
+cat "$linux/percpu"
+echo "free all" >"$linux/ctl"
+
+show memory "Where is all of it? The parts of MemTotal, and MemAvailable term by term (pages)"
+
 title "rmmod"
 rmmod oxmm && echo "oxmm is removed; what it held would have gone back with it"
