@@ -213,7 +213,8 @@ held_by_the_lab() {
 # A kernel for one CPU alone does not use its lists.
 lists_are_used() { grep -q "vm stats threshold" /proc/zoneinfo; }
 
-# Single pages that were freed lie in the list of a CPU, which is that of their pageblock's type.
+# Single pages that were freed lie in the list of a CPU, which is that of their pageblock's type;
+# types without lists of their own, HighAtomic and CMA, go to the movable one.
 freed_pages_are_found() {
 	ctl "alloc pages order=0 count=32 type=$1" && ctl "alloc pages order=1 count=8 type=$1" || return 1
 	awk 'NR > 1 { print $5 }' "$LINUX/live" >/tmp/pfns
@@ -224,7 +225,8 @@ freed_pages_are_found() {
 		if (page["state"] != "pcp") next
 		list[page["pcp_list"]]++
 		order = page["free_order"]; of[order]++
-		if (page["pcp_list"] != substr(page["pageblock_type"], 1, 1) order) {
+		type = page["pageblock_type"] ~ /^[UR]/ ? substr(page["pageblock_type"], 1, 1) : "M"
+		if (page["pcp_list"] != type order) {
 			print "# pfn " $1 " of " page["pageblock_type"] " is in list " page["pcp_list"]; bad = 1
 		}
 	}
