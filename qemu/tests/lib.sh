@@ -97,8 +97,19 @@ settle() {
 # count_free NODE ZONE: sets `free` to the free pages of that zone, in the buddy and in the per-CPU
 # lists, which took theirs from there and do not use them; `all` stands for every node or zone.
 # No other program is started, for each takes and frees pages of its own; the counters of all
-# CPUs are folded first.
+# CPUs are folded first. A worker may move pages from the lists to the buddy while zoneinfo is
+# printed, which then misses them: two readings in a row must agree.
 count_free() {
+	local last='' tries=0
+	while [ $tries -lt 10 ]; do
+		tries=$((tries + 1))
+		read_free "$1" "$2"
+		[ "$free" = "$last" ] && return
+		last=$free
+	done
+}
+
+read_free() {
 	local first second third rest here=''
 	free=0
 	echo 1 >/proc/sys/vm/stat_refresh
