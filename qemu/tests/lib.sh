@@ -12,6 +12,7 @@ export MODULE=/guest/oxmm.ko
 
 number=0
 failures=0
+nothing=''
 
 plan() {
 	echo "KTAP version 1"
@@ -88,7 +89,11 @@ retry() {
 
 # settle: waits a second without starting a program, until the pages of those that ended are free.
 settle() {
-	[ -p /tmp/nothing ] || { mkfifo /tmp/nothing && exec 9<>/tmp/nothing; }
+	if [ ! "$nothing" ]; then
+		[ -p /tmp/nothing ] || mkfifo /tmp/nothing
+		exec 9<>/tmp/nothing
+		nothing=open
+	fi
 	# shellcheck disable=SC3045 # busybox has it
 	read -r -t 1 _ <&9
 	return 0
