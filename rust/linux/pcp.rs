@@ -288,6 +288,32 @@ mod tests {
         });
     }
 
+    /// What was counted to the end by walking is what was worked out from the sum.
+    #[test]
+    fn the_last_list_is_worked_out_right() {
+        each(|zone, cpu| {
+            let reader = Reader::new();
+            let Some(pcp) = zone.lock_pcp(&reader, cpu) else {
+                return;
+            };
+            let snapshot = pcp.snapshot(Drift::default());
+            let mut walked = [0; Pcp::MAX_LISTS];
+            for (blocks, head) in walked.iter_mut().zip(pcp.lists()) {
+                let mut walk = pcp.walk(head);
+                // To the end, however long the list is: nothing else says what it holds.
+                while *blocks <= snapshot.count.get() && walk.step() {
+                    *blocks += 1;
+                }
+            }
+            // A check that fails ends the task, which must not hold the lock then.
+            drop(pcp);
+            drop(reader);
+            for (list, walked) in snapshot.lists.iter().flatten().zip(walked) {
+                assert!(list.blocks.more || list.blocks.blocks == walked);
+            }
+        });
+    }
+
     /// A count that stops at its bound says so for every list that is left.
     #[test]
     fn a_stopped_count_says_more() {
