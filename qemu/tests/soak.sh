@@ -7,11 +7,12 @@
 
 SECONDS_LONG=${SOAK:-10}
 stop=/tmp/soak.stop
+pause=/tmp/soak.pause
 
 # Some of these fail while the module is away: that is the point. An open file pins the module, so
 # that each round ends in a pause for it to go.
 writer() {
-	local pfn=0
+	local pfn=0 microseconds
 	while [ ! -e $stop ]; do
 		ctl "alloc pages order=$(($1 % 4)) count=50 tag=w$1
 alloc pages order=4 node=0 count=4 tag=w$1
@@ -33,40 +34,52 @@ shrink cache=c$1"
 		ask page "pfn=$pfn"
 		ask would "order=$(($1 % 11)) gfp=GFP_ATOMIC"
 		ask kmalloc "size=$((pfn % 9000 + 1))"
-		usleep "$2"
+		read -r microseconds <$pause
+		usleep "$microseconds"
 	done
 }
 
 reader() {
+	local microseconds
 	while [ ! -e $stop ]; do
 		find "$OXMM" -type f ! -name ctl -exec cat {} + >/dev/null 2>&1
-		usleep "$1"
+		read -r microseconds <$pause
+		usleep "$microseconds"
 	done
 }
 
-# Notes how often the module really went while others were at it.
+# Notes how often the module really went while others were at it. Where a round of theirs takes long
+# a file is open nearly always: the pauses are doubled until it goes, up to some seconds.
 reloader() {
-	local gone=0
+	local gone=0 refused=0 microseconds
 	while [ ! -e $stop ]; do
 		if rmmod oxmm 2>/dev/null; then
 			gone=$((gone + 1))
+			refused=0
 			insmod "$MODULE" || { echo "insmod failed" >/tmp/soak.bad; return; }
 			echo "$gone" >/tmp/soak.gone
+			continue
+		fi
+		refused=$((refused + 1))
+		read -r microseconds <$pause
+		if [ $((refused % 50)) -eq 0 ] && [ "$microseconds" -lt 4000000 ]; then
+			echo $((microseconds * 2)) >$pause.new
+			mv $pause.new $pause
 		fi
 	done
 }
 
-# run_all MODE PAUSE: all CPUs at work; with MODE `reload` half of them, while the module goes and
-# comes. That mode goes on until it went five times, for on a slow machine a file is open nearly
-# always.
+# run_all MODE MICROSECONDS: all CPUs at work, with pauses; with MODE `reload` half of them, while the
+# module goes and comes. That mode goes on until it went five times.
 run_all() {
 	local cpu step=1 waited=0
 	rm -f $stop /tmp/soak.bad
 	echo 0 >/tmp/soak.gone
+	echo "$2" >$pause
 	[ "$1" = reload ] && step=2
 	for cpu in $(seq 0 $step $(($(nproc) - 1))); do
-		taskset "$(printf '%x' $((1 << cpu)))" sh -c ". ${0%/*}/lib.sh; $(soak_functions); writer $cpu ${2:-0}" &
-		reader "${2:-0}" &
+		taskset "$(printf '%x' $((1 << cpu)))" sh -c ". ${0%/*}/lib.sh; $(soak_functions); writer $cpu" &
+		reader &
 	done
 	[ "$1" = reload ] && reloader &
 	while [ $waited -lt "$SECONDS_LONG" ] ||
@@ -80,7 +93,7 @@ run_all() {
 }
 
 # The functions above, for a shell that is bound to one CPU.
-soak_functions() { sed -n '/^stop=/p; /^writer()/,/^}/p' "$0"; }
+soak_functions() { sed -n '/^stop=/p; /^pause=/p; /^writer()/,/^}/p' "$0"; }
 
 came_and_went() {
 	note "the module went $(cat /tmp/soak.gone) times"
@@ -98,7 +111,7 @@ freed_in_the_end() {
 }
 
 plan 4
-check "all CPUs allocate, free and read" run_all stay
+check "all CPUs allocate, free and read" run_all stay 0
 check "what is left is freed" freed_in_the_end
 check "the same while the module goes and comes" run_all reload 100000
 check "the module really went" came_and_went
