@@ -109,16 +109,6 @@ void oxmm_zone_unlock(struct zone *zone, unsigned long flags)
 
 /* Statistics: include/linux/mmzone.h, include/linux/vmstat.h; the names are those of /proc/vmstat. */
 
-size_t oxmm_sizeof_per_cpu_zonestat(void)
-{
-	return sizeof(struct per_cpu_zonestat);
-}
-
-size_t oxmm_sizeof_per_cpu_nodestat(void)
-{
-	return sizeof(struct per_cpu_nodestat);
-}
-
 const char *oxmm_zone_stat_name(unsigned int item)
 {
 	static const char *const names[NR_VM_ZONE_STAT_ITEMS] = {

@@ -60,14 +60,31 @@ int oxmm_pcp_thp_order(void)
 	return IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) ? HPAGE_PMD_ORDER : -1;
 }
 
-/* What a CPU has not added to a counter of the zone yet, and the most it may keep. */
-int oxmm_zone_stat_diff(struct zone *zone, unsigned int cpu, int item, int *threshold)
+/*
+ * What a CPU has not added to a counter of the zone yet, and the most it may keep. A kernel for one
+ * CPU keeps nothing. Hotplug stores to the pointer.
+ */
+int oxmm_zone_stat_diff(struct zone *zone, unsigned int cpu, unsigned int item, int *threshold)
 {
 #ifdef CONFIG_SMP
-	struct per_cpu_zonestat *stat = per_cpu_ptr(zone->per_cpu_zonestats, cpu);
+	struct per_cpu_zonestat *stat = per_cpu_ptr(READ_ONCE(zone->per_cpu_zonestats), cpu);
 
 	*threshold = READ_ONCE(stat->stat_threshold);
 	return READ_ONCE(stat->vm_stat_diff[item]);
+#else
+	*threshold = 0;
+	return 0;
+#endif
+}
+
+/* The same of a counter of the node. */
+int oxmm_node_stat_diff(struct pglist_data *pgdat, unsigned int cpu, unsigned int item, int *threshold)
+{
+#ifdef CONFIG_SMP
+	struct per_cpu_nodestat *stat = per_cpu_ptr(READ_ONCE(pgdat->per_cpu_nodestats), cpu);
+
+	*threshold = READ_ONCE(stat->stat_threshold);
+	return READ_ONCE(stat->vm_node_stat_diff[item]);
 #else
 	*threshold = 0;
 	return 0;

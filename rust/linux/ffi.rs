@@ -23,8 +23,6 @@ use kernel::{
 extern "C" {
     fn oxmm_sizeof_zone() -> usize;
     fn oxmm_sizeof_pglist_data() -> usize;
-    fn oxmm_sizeof_per_cpu_zonestat() -> usize;
-    fn oxmm_sizeof_per_cpu_nodestat() -> usize;
     fn oxmm_sizeof_per_cpu_pages() -> usize;
     fn oxmm_sizeof_memory_notify() -> usize;
     fn oxmm_sizeof_page_copy() -> usize;
@@ -57,7 +55,13 @@ extern "C" {
     pub(super) fn oxmm_zone_stat_diff(
         zone: *mut bindings::zone,
         cpu: c_uint,
-        item: c_int,
+        item: c_uint,
+        threshold: *mut c_int,
+    ) -> c_int;
+    pub(super) fn oxmm_node_stat_diff(
+        node: *mut bindings::pglist_data,
+        cpu: c_uint,
+        item: c_uint,
         threshold: *mut c_int,
     ) -> c_int;
 
@@ -215,16 +219,6 @@ pub fn check_layout() -> Result {
             "per_cpu_pages",
             bindings::per_cpu_pages,
             oxmm_sizeof_per_cpu_pages
-        ),
-        sizes!(
-            "per_cpu_zonestat",
-            bindings::per_cpu_zonestat,
-            oxmm_sizeof_per_cpu_zonestat
-        ),
-        sizes!(
-            "per_cpu_nodestat",
-            bindings::per_cpu_nodestat,
-            oxmm_sizeof_per_cpu_nodestat
         ),
         sizes!("memory_notify", MemoryNotify, oxmm_sizeof_memory_notify),
         sizes!("oxmm_page", PageCopy, oxmm_sizeof_page_copy),

@@ -31,10 +31,7 @@ use super::{
     hotplug::Reader,
     list::Walk,
     read_once,
-    zone::{
-        Zone,
-        NR_FREE_PAGES, //
-    },
+    zone::Zone, //
 };
 use crate::algo::{
     snapshot::{
@@ -79,11 +76,10 @@ impl Zone {
         if !self.has_pcp(&reader, cpu) {
             return None;
         }
-        let mut threshold = 0;
+        let (item, mut threshold) = (bindings::zone_stat_item_NR_FREE_PAGES, 0);
         // SAFETY: The zone is live by its invariant, the CPU is online and the zone has counters
         // of its own, see above; `NR_FREE_PAGES` is an item of a zone; `threshold` is a local.
-        let free =
-            unsafe { ffi::oxmm_zone_stat_diff(self.as_ptr(), cpu, NR_FREE_PAGES, &mut threshold) };
+        let free = unsafe { ffi::oxmm_zone_stat_diff(self.as_ptr(), cpu, item, &mut threshold) };
         Some(Drift {
             threshold: pages(threshold),
             free,

@@ -18,7 +18,11 @@
 
 use kernel::{
     bindings,
-    ffi::c_char,
+    ffi::{
+        c_char,
+        c_int,
+        c_uint, //
+    },
     str::{
         CStr,
         CStrExt, //
@@ -120,8 +124,7 @@ impl Kept {
     ///
     /// A CPU folds what is above its threshold. Where the threshold has just been lowered it may
     /// keep more until it counts again: the bound holds for what was seen in any case.
-    #[cfg(CONFIG_SMP)]
-    fn add(&mut self, diff: i8, threshold: i8) {
+    fn add(&mut self, diff: c_int, threshold: c_int) {
         self.sum += i64::from(diff);
         self.bound += u64::from(diff.unsigned_abs().max(threshold.unsigned_abs()));
     }
@@ -211,59 +214,32 @@ fn node_counter(node: &Node, item: NodeItem) -> i64 {
 }
 
 /// What CPUs keep of a zone's counter.
-#[cfg(CONFIG_SMP)]
 fn kept_of_zone(zone: &Zone, item: ZoneItem) -> Kept {
-    // SAFETY: Zones are never freed; hotplug stores to the field, whole.
-    let stats = unsafe { read_once(&raw const (*zone.as_ptr()).per_cpu_zonestats) };
-    let mut kept = Kept::default();
-    for cpu in super::percpu::online_cpus() {
-        // SAFETY: `stats` is per-CPU memory of Linux's, and an online CPU has a copy.
-        let stat = unsafe { ffi::oxmm_per_cpu_ptr(stats.cast(), cpu) };
-        let stat = stat.cast_const().cast::<bindings::per_cpu_zonestat>();
-        // SAFETY: The copy lives as long as its zone, and by its invariant the item is an index.
-        let (diff, threshold) = unsafe {
-            (
-                read_once(&raw const (*stat).vm_stat_diff[usize_from(item.0)]),
-                read_once(&raw const (*stat).stat_threshold),
-            )
-        };
-        kept.add(diff, threshold);
-    }
-    kept
+    kept_by_cpus(|cpu, threshold| {
+        // SAFETY: Zones are never freed, the CPU is online, and by its invariant the item is one
+        // of a zone; `threshold` is borrowed.
+        unsafe { ffi::oxmm_zone_stat_diff(zone.as_ptr(), cpu, item.0, threshold) }
+    })
 }
 
 /// What CPUs keep of a node's counter.
-#[cfg(CONFIG_SMP)]
 fn kept_of_node(node: &Node, item: NodeItem) -> Kept {
-    // SAFETY: Nodes are never freed; hotplug stores to the field, whole.
-    let stats = unsafe { read_once(&raw const (*node.as_ptr()).per_cpu_nodestats) };
+    kept_by_cpus(|cpu, threshold| {
+        // SAFETY: Nodes are never freed, the CPU is online, and by its invariant the item is one
+        // of a node; `threshold` is borrowed.
+        unsafe { ffi::oxmm_node_stat_diff(node.as_ptr(), cpu, item.0, threshold) }
+    })
+}
+
+/// Adds up what `diff` returns for each online CPU, which stores the CPU's threshold too.
+fn kept_by_cpus(diff: impl Fn(c_uint, &mut c_int) -> c_int) -> Kept {
     let mut kept = Kept::default();
     for cpu in super::percpu::online_cpus() {
-        // SAFETY: `stats` is per-CPU memory of Linux's, and an online CPU has a copy.
-        let stat = unsafe { ffi::oxmm_per_cpu_ptr(stats.cast(), cpu) };
-        let stat = stat.cast_const().cast::<bindings::per_cpu_nodestat>();
-        // SAFETY: The copy lives as long as its node, and by its invariant the item is an index.
-        let (diff, threshold) = unsafe {
-            (
-                read_once(&raw const (*stat).vm_node_stat_diff[usize_from(item.0)]),
-                read_once(&raw const (*stat).stat_threshold),
-            )
-        };
+        let mut threshold = 0;
+        let diff = diff(cpu, &mut threshold);
         kept.add(diff, threshold);
     }
     kept
-}
-
-/// With a single CPU nothing is kept.
-#[cfg(not(CONFIG_SMP))]
-fn kept_of_zone(_zone: &Zone, _item: ZoneItem) -> Kept {
-    Kept::default()
-}
-
-/// With a single CPU nothing is kept.
-#[cfg(not(CONFIG_SMP))]
-fn kept_of_node(_node: &Node, _item: NodeItem) -> Kept {
-    Kept::default()
 }
 
 /// A name of the tables in `helpers.c`; `-` for a counter that is newer than they are.
@@ -303,7 +279,6 @@ mod tests {
     }
 
     /// The threshold bounds each CPU by itself, and an amount beyond it widens the bound.
-    #[cfg(CONFIG_SMP)]
     #[test]
     fn a_bound_covers_what_was_seen() {
         let mut kept = Kept::default();

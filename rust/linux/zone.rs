@@ -56,7 +56,7 @@ use crate::algo::{
 pub const MAX_STEPS: usize = 20_000;
 
 // CAST: ten items.
-pub(super) const NR_FREE_PAGES: c_int = bindings::zone_stat_item_NR_FREE_PAGES as c_int;
+const NR_FREE_PAGES: c_int = bindings::zone_stat_item_NR_FREE_PAGES as c_int;
 
 /// Reads one field of a [`Zone`], once.
 macro_rules! field {
