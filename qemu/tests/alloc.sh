@@ -186,25 +186,8 @@ failed_line_holds_nothing() {
 	[ "$(held)" -eq 0 ]
 }
 
-# A signal ends a long allocation, and what it had taken is back. When it comes is up to the machine:
-# one of these pauses meets the allocation at work.
 signal_ends_it() {
-	local pause pid
-	for pause in 1000 2000 4000 8000 16000 32000 64000 128000 256000 512000; do
-		sh -c "echo alloc pages count=30000 >$LINUX/ctl; sleep 9" 2>/dev/null &
-		pid=$!
-		usleep $pause
-		kill -TERM $pid
-		wait $pid 2>/dev/null
-		if grep -q EINTR "$LINUX/result"; then
-			note "after $pause us"
-			[ "$(held)" -eq 0 ]
-			return
-		fi
-		note "not after $pause us: $(tail -n 1 "$LINUX/result")"
-		ctl "free all"
-	done
-	return 1
+	signal_ends "alloc pages count=30000" 1000 2000 4000 8000 16000 32000 64000 128000 256000 512000
 }
 
 limit_is_kept() {

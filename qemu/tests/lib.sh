@@ -76,6 +76,28 @@ refused() {
 
 held() { awk 'END { print NR - 1 }' "$LINUX/live"; }
 
+# signal_ends LINE PAUSE...: a signal ends the long allocation of LINE, and what it had taken is back.
+# When the signal comes is up to the machine: one of the pauses, in microseconds, meets it at work.
+signal_ends() {
+	local line=$1 pause pid
+	shift
+	for pause in "$@"; do
+		sh -c "echo $line >$LINUX/ctl; sleep 9" 2>/dev/null &
+		pid=$!
+		usleep "$pause"
+		kill -TERM $pid
+		wait $pid 2>/dev/null
+		if grep -q EINTR "$LINUX/result"; then
+			note "after $pause us"
+			[ "$(held)" -eq 0 ]
+			return
+		fi
+		note "not after $pause us: $(tail -n 1 "$LINUX/result")"
+		ctl "free all"
+	done
+	return 1
+}
+
 # retry N COMMAND...: repeats a comparison of two snapshots until nothing moved in between.
 retry() {
 	local times=$1

@@ -166,20 +166,7 @@ free all"
 }
 
 signal_ends_objects() {
-	local pause pid
-	for pause in 4000 16000 64000 256000 1000000; do
-		sh -c "echo alloc object size=64 count=1000000 >$LINUX/ctl; sleep 9" 2>/dev/null &
-		pid=$!
-		usleep $pause
-		kill -TERM $pid
-		wait $pid 2>/dev/null
-		if grep -q EINTR "$LINUX/result"; then
-			[ "$(held)" -eq 0 ]
-			return
-		fi
-		ctl "free all"
-	done
-	return 1
+	signal_ends "alloc object size=64 count=1000000" 4000 16000 64000 256000 1000000
 }
 
 # Each online CPU adds to its own copy; `percpu` is the view that shows them.
