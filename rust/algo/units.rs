@@ -171,43 +171,52 @@ impl fmt::Display for Pfn {
     }
 }
 
+/// Gives a number of things what all such numbers have; the functions are `const`.
+macro_rules! amount {
+    ($Type:ident, $thing:literal) => {
+        impl $Type {
+            #[doc = concat!("No ", $thing, ".")]
+            pub const ZERO: Self = Self(0);
+
+            #[doc = concat!("Makes a number of ", $thing, "s; every number is one.")]
+            pub const fn new(number: usize) -> Self {
+                Self(number)
+            }
+
+            /// Returns the number.
+            pub const fn get(self) -> usize {
+                self.0
+            }
+
+            /// Returns the sum, or `None` if it has no number.
+            pub const fn checked_add(self, more: Self) -> Option<Self> {
+                match self.0.checked_add(more.0) {
+                    Some(number) => Some(Self(number)),
+                    None => None,
+                }
+            }
+
+            /// Returns `factor` times as many, or `None` if it has no number.
+            pub const fn checked_mul(self, factor: usize) -> Option<Self> {
+                match self.0.checked_mul(factor) {
+                    Some(number) => Some(Self(number)),
+                    None => None,
+                }
+            }
+        }
+    };
+}
+
 /// A number of pages: a size, or the offset between two positions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NrPages(usize);
 
+amount!(NrPages, "page");
+
 impl NrPages {
-    /// No page.
-    pub const ZERO: Self = Self(0);
-
-    /// Makes a number of pages; every number is one.
-    pub const fn new(number: usize) -> Self {
-        Self(number)
-    }
-
-    /// Returns the number.
-    pub const fn get(self) -> usize {
-        self.0
-    }
-
-    /// Returns the sum, or `None` if it has no number.
-    pub const fn checked_add(self, more: Self) -> Option<Self> {
-        match self.0.checked_add(more.0) {
-            Some(number) => Some(Self(number)),
-            None => None,
-        }
-    }
-
     /// Returns the difference, or `None` if it is negative.
     pub const fn checked_sub(self, less: Self) -> Option<Self> {
         match self.0.checked_sub(less.0) {
-            Some(number) => Some(Self(number)),
-            None => None,
-        }
-    }
-
-    /// Returns `factor` times as many, or `None` if it has no number.
-    pub const fn checked_mul(self, factor: usize) -> Option<Self> {
-        match self.0.checked_mul(factor) {
             Some(number) => Some(Self(number)),
             None => None,
         }
@@ -262,36 +271,9 @@ impl fmt::Display for NrPages {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(usize);
 
+amount!(Bytes, "byte");
+
 impl Bytes {
-    /// No byte.
-    pub const ZERO: Self = Self(0);
-
-    /// Makes a size; every number is one.
-    pub const fn new(number: usize) -> Self {
-        Self(number)
-    }
-
-    /// Returns the number.
-    pub const fn get(self) -> usize {
-        self.0
-    }
-
-    /// Returns the sum, or `None` if it has no number.
-    pub const fn checked_add(self, more: Self) -> Option<Self> {
-        match self.0.checked_add(more.0) {
-            Some(number) => Some(Self(number)),
-            None => None,
-        }
-    }
-
-    /// Returns `factor` times as many, or `None` if it has no number.
-    pub const fn checked_mul(self, factor: usize) -> Option<Self> {
-        match self.0.checked_mul(factor) {
-            Some(number) => Some(Self(number)),
-            None => None,
-        }
-    }
-
     /// Returns the sum, or the largest number.
     pub const fn saturating_add(self, more: Self) -> Self {
         Self(self.0.saturating_add(more.0))
