@@ -37,32 +37,42 @@ disarm() { echo 0 >&4; }
 # hit something that has another way to go on.
 ENOUGH=12
 
-# each_fails LINES [HELD]...: writes LINES again and again, and lets the first, the second, ...
-# allocation or copy fail. After a failure, the runs held are one of HELD, by default none.
-each_fails() {
-	local lines=$1 nth=0 passed=0 refused=0 left
+# each_fault LINES AFTER...: writes LINES again and again, and lets the first, the second, ...
+# allocation or copy fail. AFTER is run with the status of each write, 0 or 1, as last argument.
+each_fault() {
+	local lines=$1 nth=0 passed=0 refused=0 status
 	shift
 	while [ "$passed" -lt $ENOUGH ]; do
 		nth=$((nth + 1))
 		[ "$nth" -le 400 ] || { note "no end after 400: $lines"; return 1; }
 		echo "$nth" >&4
-		if echo "$lines" >&3; then
-			disarm
-			passed=$((passed + 1))
-		else
-			disarm
-			passed=0
-			refused=$((refused + 1))
-			left=$(held)
-			case " ${*:-0} " in
-			*" $left "*) ;;
-			*) note "fault $nth left $left: $lines"; return 1 ;;
-			esac
-		fi
-		ctl "free all"
+		if echo "$lines" >&3; then status=0; else status=1; fi
+		disarm
+		passed=$(((passed + 1) * !status))
+		refused=$((refused + status))
+		"$@" $status || { note "fault $nth, status $status: $lines"; return 1; }
 	done
 	note "$((nth - ENOUGH)) faults, $refused refusals: $lines"
 	[ "$refused" -gt 0 ]
+}
+
+# each_fails LINES [HELD]...: after a failure, the runs held are one of HELD, by default none.
+each_fails() {
+	local lines=$1
+	shift
+	each_fault "$lines" left_is "${*:-0}"
+}
+
+# left_is HELD STATUS: checks what a failure left for each_fails(), and lets nothing stay.
+left_is() {
+	local left
+	left=$(held)
+	case "$2: $1 " in
+	0:* | 1:*" $left "*) ;;
+	*) note "left $left"; return 1 ;;
+	esac
+	ctl "free all"
+	return 0
 }
 
 pages_fail() {
@@ -80,28 +90,16 @@ objects_fail() {
 	each_fails "alloc object cache=fault count=100" && ctl "cache destroy name=fault"
 }
 
-# Either the cache is there, and can be destroyed, or it is not, and can be made.
-making_caches_fails() {
-	local nth=0 passed=0 refused=0
-	while [ "$passed" -lt $ENOUGH ]; do
-		nth=$((nth + 1))
-		[ "$nth" -le 400 ] || { note "no end after 400"; return 1; }
-		echo "$nth" >&4
-		if echo "cache create name=fault size=200 flags=no_merge ctor=1" >&3; then
-			disarm
-			passed=$((passed + 1))
-		else
-			disarm
-			passed=0
-			refused=$((refused + 1))
-			ctl "cache create name=fault size=200 flags=no_merge ctor=1" || { note "fault $nth"; return 1; }
-		fi
-		ctl "alloc object cache=fault
+MAKE="cache create name=fault size=200 flags=no_merge ctor=1"
+
+making_caches_fails() { each_fault "$MAKE" cache_is_whole; }
+
+# cache_is_whole STATUS: the cache is there, and can be destroyed, or it is not, and can be made.
+cache_is_whole() {
+	[ "$1" -eq 0 ] || ctl "$MAKE" || return 1
+	ctl "alloc object cache=fault
 free all
-cache destroy name=fault" || { note "fault $nth: $(tail -n 1 "$LINUX/result")"; return 1; }
-	done
-	note "$((nth - ENOUGH)) faults, $refused refusals"
-	[ "$refused" -gt 0 ]
+cache destroy name=fault" || { note "$(tail -n 1 "$LINUX/result")"; return 1; }
 }
 
 # Freeing needs no memory of its own but for the report: a fault there must not lose what is held.
