@@ -402,14 +402,14 @@ mod tests {
     /// What the copies own is dropped with them, once each.
     #[test]
     fn copies_are_dropped_with_the_variable() -> Result {
-        struct Owner(#[expect(dead_code)] Arc<Atomic<u64>>, Arc<Atomic<u64>>);
+        struct Owner(Arc<Atomic<u64>>);
         impl Drop for Owner {
             fn drop(&mut self) {
-                self.1.fetch_add(1, Relaxed);
+                self.0.fetch_add(1, Relaxed);
             }
         }
         let drops = Arc::new(Atomic::new(0u64), GFP_KERNEL)?;
-        let owners = PerCpu::new(Gfp::KERNEL, |_| Owner(drops.clone(), drops.clone()));
+        let owners = PerCpu::new(Gfp::KERNEL, |_| Owner(drops.clone()));
         assert_eq!(drops.load(Relaxed), 0);
         drop(owners);
         assert_eq!(drops.load(Relaxed), possible_cpus().map(|_| 1).sum::<u64>());
