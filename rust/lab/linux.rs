@@ -237,7 +237,7 @@ impl Manager for Linux {
             Command::MachineNode(_) | Command::MachineBuild | Command::MachineReset => {
                 "the machine that Linux runs on cannot be rebuilt"
             }
-            // These are offered.
+            // The lab runs these whatever keys they have, and does not ask.
             Command::AddPercpu { .. }
             | Command::Free(_)
             | Command::Shrink { .. }

@@ -128,8 +128,9 @@ macro_rules! errno {
 impl From<&Refusal> for Errno {
     fn from(refusal: &Refusal) -> Self {
         match refusal {
-            // What the interface could do and this manager does not.
-            Refusal::NotOffered(_) => Errno {
+            // What the interface could do, and this manager, or a kernel of this configuration, does
+            // not.
+            Refusal::NotOffered(_) | Refusal::Slab(kmem_cache::Refusal::Flag(_)) => Errno {
                 error: not_offered(),
                 name: "EOPNOTSUPP",
             },
@@ -150,11 +151,6 @@ impl From<&Refusal> for Errno {
             | Refusal::Slab(
                 kmem_cache::Refusal::TooMany | kmem_cache::Refusal::TooManyConstructors,
             ) => errno!(EBUSY),
-            // What only debug kernels have, say.
-            Refusal::Slab(kmem_cache::Refusal::Flag(_)) => Errno {
-                error: not_offered(),
-                name: "EOPNOTSUPP",
-            },
             Refusal::CacheExists | Refusal::Slab(kmem_cache::Refusal::NameTaken) => errno!(EEXIST),
             // What Linux would answer with a WARN.
             Refusal::Slab(_) | Refusal::Percpu(_) | Refusal::Vmalloc(_) | Refusal::NotPercpu(_) => {
