@@ -15,8 +15,11 @@ use kernel::{
     types::Opaque, //
 };
 
-// Some configurations leave structs inside of `struct module` empty; only its address is taken.
-#[allow(improper_ctypes)]
+// Not `expect`: it is up to the configuration.
+#[allow(
+    improper_ctypes,
+    reason = "structs inside of `struct module` may be empty; only its address is taken"
+)]
 extern "C" {
     static __this_module: Opaque<bindings::module>;
 }

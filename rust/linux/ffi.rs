@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Declarations of the C shims in `helpers.c` and `helpers_page.c`, and what Rust and C must agree on.
+//! Declarations of the C shims in `helpers*.c`, and what Rust and C must agree on.
 //!
 //! # Limits      a shim is here only while neither bindgen nor `kernel` offers the thing.
-//! # Reference   `rust/helpers.c`; each shim names the kernel header it opens up.
+//! # Reference   `rust/helpers*.c`; each shim names the kernel header it opens up.
 
 use kernel::{
     bindings,
@@ -18,8 +18,11 @@ use kernel::{
     prelude::*, //
 };
 
-// Some configurations leave structs inside `pglist_data` and `zone` empty; only pointers cross.
-#[allow(improper_ctypes)]
+// Not `expect`: it is up to the configuration.
+#[allow(
+    improper_ctypes,
+    reason = "structs inside of those of Linux may be empty; only pointers to them cross"
+)]
 extern "C" {
     fn oxmm_sizeof_zone() -> usize;
     fn oxmm_sizeof_pglist_data() -> usize;

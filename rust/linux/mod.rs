@@ -9,7 +9,6 @@
 //!   address -> frame -> page             one page; hotplug keeps it there while it is looked at
 //!   gfp  -> pages, bulk, percpu, vmalloc what can be asked for; contents: the bytes of pages
 //!   would                                what the page allocator looks at for a request
-//!   gfp  -> pages, percpu, vmalloc       what can be asked for
 //!   debugfs                              how a user reads and asks
 //!   kmem_cache, kmalloc -> slub          objects of slabs; where the free ones are
 //!   hashed                               addresses as the kernel prints them
@@ -62,7 +61,7 @@ pub use hashed::Hashed;
 /// A page has `1 << PAGE_SHIFT` bytes.
 pub const PAGE_SHIFT: u32 = bindings::PAGE_SHIFT;
 
-/// The interface could do it, this manager does not; `kernel::error` lacks it.
+/// The interface could do it, this manager does not; `kernel::error` of 7.2 lacks it.
 pub fn not_offered() -> Error {
     // CAST: a small number.
     Error::from_errno(-(bindings::EOPNOTSUPP as i32))

@@ -319,7 +319,7 @@ pub(super) fn index_of_kind(kind: ZoneKind) -> Option<usize> {
         ZoneKind::Movable => bindings::zone_type_ZONE_MOVABLE,
         #[cfg(CONFIG_ZONE_DEVICE)]
         ZoneKind::Device => bindings::zone_type_ZONE_DEVICE,
-        #[allow(unreachable_patterns)]
+        #[allow(unreachable_patterns, reason = "some kernels have them all")]
         _ => return None,
     };
     usize::try_from(index).ok()
@@ -345,7 +345,7 @@ pub(super) fn list_of_type(migratetype: Migratetype) -> Option<usize> {
         Migratetype::Cma => bindings::migratetype_MIGRATE_CMA,
         #[cfg(CONFIG_MEMORY_ISOLATION)]
         Migratetype::Isolate => bindings::migratetype_MIGRATE_ISOLATE,
-        #[allow(unreachable_patterns)]
+        #[allow(unreachable_patterns, reason = "some kernels have them all")]
         _ => return None,
     };
     usize::try_from(index).ok()
