@@ -16,8 +16,11 @@
 //! # Reference   include/linux/mmzone.h: enum zone_type, enum migratetype; mm/page_alloc.c:
 //!               zone_names[].
 
+mod nodemask;
 #[cfg(test)]
 mod tests;
+
+pub use nodemask::NodeMask;
 
 use core::fmt;
 use core::ops::{
