@@ -12,6 +12,7 @@
 //!   snapshot_slab  what a view shows of a slab cache
 //!   watermark      alloc flags of a request; the watermark test, with the rule that stops it
 //!   would          a request and the zones of its list -> which of them serves it
+//!   zonelist       distances -> the order of nodes and zones; memory policies
 //!   units          pfn, pages, order, node, zone, migratetype, bytes; all else stands on it
 //!
 //! The same files are compiled into the module and, by `tools/model`, into programs of the host,
@@ -38,6 +39,7 @@ pub mod snapshot;
 pub mod snapshot_slab;
 pub mod watermark;
 pub mod would;
+pub mod zonelist;
 
 pub use units::{
     Address,

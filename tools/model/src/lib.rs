@@ -4,10 +4,12 @@
 //!
 //! `algo` is not a copy: it is compiled from the folder that the module is compiled from, and its
 //! unit tests run here. `expect` holds the properties that the tests of `tests/` and the targets of
-//! `tools/fuzz` share; `attempt` is a naive model of the way through a zonelist.
+//! `tools/fuzz` share; `attempt` is a naive model of the way through a zonelist, `fallback`
+//! one of the order of its nodes.
 
 #[path = "../../../rust/algo/mod.rs"]
 pub mod algo;
 
 pub mod attempt;
 pub mod expect;
+pub mod fallback;
