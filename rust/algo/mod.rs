@@ -3,6 +3,7 @@
 //! The pure room: algorithms of memory management that need nothing but `core`.
 //!
 //!   command        text of a user -> typed command; the grammar as data
+//!   figures        sizes -> watermarks, reserves, bounds of per-CPU lists and of drift
 //!   fragmentation  free block counts -> the kernel's fragmentation indices
 //!   gfp            names of gfp flags; their values are the kernel's and come from outside
 //!   memory         the parts of memory, what no part holds, and what is available
@@ -30,6 +31,7 @@
 pub mod units;
 
 pub mod command;
+pub mod figures;
 pub mod fragmentation;
 pub mod gfp;
 pub mod memory;
