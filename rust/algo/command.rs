@@ -81,7 +81,10 @@ pub use value::{
     NodeWish, //
 };
 
-use crate::algo::units::Bytes;
+use crate::algo::units::{
+    Bytes,
+    Order, //
+};
 use args::Args;
 
 /// The most bytes of a line, its newline apart.
@@ -137,7 +140,10 @@ pub enum Command<'a> {
     /// Describes one node of the next machine.
     MachineNode(MachineNode<'a>),
     /// Makes the machine that was described.
-    MachineBuild,
+    MachineBuild {
+        /// The order of its largest blocks; without it as the manager says.
+        order: Option<Order>,
+    },
     /// Goes back to the machine of load time.
     MachineReset,
     /// What a view is asked; [`parse`] never returns it, [`parse_query`] does.
@@ -253,7 +259,10 @@ impl fmt::Display for Command<'_> {
                 )
             }
             Self::MachineNode(node) => node.fmt(f),
-            Self::MachineBuild => f.write_str("machine build"),
+            Self::MachineBuild { order } => {
+                f.write_str("machine build")?;
+                alloc::put(f, &grammar::ORDER, *order)
+            }
             Self::MachineReset => f.write_str("machine reset"),
             Self::Query(query) => query.fmt(f),
         }

@@ -234,7 +234,7 @@ impl Manager for Linux {
             | Command::MemcgReclaim { .. } => {
                 "Linux's memory cgroups are made and set in the cgroup file system"
             }
-            Command::MachineNode(_) | Command::MachineBuild | Command::MachineReset => {
+            Command::MachineNode(_) | Command::MachineBuild { .. } | Command::MachineReset => {
                 "the machine that Linux runs on cannot be rebuilt"
             }
             // The lab runs these whatever keys they have, and does not ask.

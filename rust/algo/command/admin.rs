@@ -7,8 +7,8 @@
 //!   cache destroy name=foo          shrink cache=foo          drain
 //!   memcg create path=/a            memcg remove path=/a
 //!   memcg set path=/a memory.max=10M          memcg reclaim path=/a bytes=1M
-//!   machine node=0 mem=64M zones=dma32:16M,normal:48M cpus=0-1 distance=10,20
-//!   machine build                   machine reset
+//!   machine node=0 mem=64M zones=dma32:16M,normal:48M cpus=0-1 distance=10,20 cma=16M
+//!   machine build order=10          machine reset
 //!
 //! # Locking     none: plain values, names borrow from the line.
 //! # Cost        O(keys).
@@ -101,6 +101,8 @@ pub struct MachineNode<'a> {
     pub cpus: Option<CpuList<'a>>,
     /// How far the nodes are; without it as the manager says.
     pub distance: Option<Distances<'a>>,
+    /// How much of its memory is for CMA areas; without it none.
+    pub cma: Option<Bytes>,
     /// Without memory behind its frames.
     pub shadow: bool,
 }
@@ -174,12 +176,14 @@ pub(super) fn machine_node<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseErro
         zones: args.get(&grammar::ZONES)?,
         cpus: args.get(&grammar::CPUS)?,
         distance: args.get(&grammar::DISTANCE)?,
+        cma: args.get(&grammar::CMA)?,
         shadow: args.get(&grammar::SHADOW)?.unwrap_or(false),
     }))
 }
 
-pub(super) fn machine_build<'a>(_: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
-    Ok(Command::MachineBuild)
+pub(super) fn machine_build<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    let order = args.get(&grammar::ORDER)?;
+    Ok(Command::MachineBuild { order })
 }
 
 pub(super) fn machine_reset<'a>(_: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
@@ -232,6 +236,7 @@ impl fmt::Display for MachineNode<'_> {
         put(f, &grammar::ZONES, self.zones)?;
         put(f, &grammar::CPUS, self.cpus)?;
         put(f, &grammar::DISTANCE, self.distance)?;
+        put(f, &grammar::CMA, self.cma)?;
         put(f, &grammar::SHADOW, self.shadow.then_some(1))
     }
 }

@@ -43,6 +43,7 @@ pub(super) const ALIGN: Key = key("align", "a power of two of bytes, as 64 or 4K
 pub(super) const ALL: Key = key("all", "");
 pub(super) const BYTES: Key = key("bytes", "a size of 1 or more, as 4096, 64K, 10M or 1G");
 pub(super) const CACHE: Key = key("cache", CACHE_NAME);
+pub(super) const CMA: Key = key("cma", "a size of 1 or more, as 16M");
 pub(super) const COUNT: Key = key("count", "a number from 1 to 1000000");
 pub(super) const CPUS: Key = key("cpus", "a rising list of CPUs from 0 to 8191, as 0-1,4");
 pub(super) const CTOR: Key = key("ctor", "0, or 1 for a constructor that fills new objects");
@@ -299,6 +300,7 @@ pub const COMMANDS: &[Spec] = &[
             opt(&ZONES),
             opt(&CPUS),
             opt(&DISTANCE),
+            opt(&CMA),
             opt(&SHADOW),
         ],
         meaning: "describes one node of the next machine",
@@ -307,8 +309,9 @@ pub const COMMANDS: &[Spec] = &[
     Spec {
         verb: "machine",
         noun: "build",
-        keys: &[],
-        meaning: "makes the machine that was described, when nothing is allocated",
+        keys: &[opt(&ORDER)],
+        meaning: "makes the machine that was described, with blocks up to order, when nothing is \
+                  allocated",
         build: admin::machine_build,
     },
     Spec {

@@ -66,9 +66,10 @@ fn canonical_line_has_the_keys_of_the_command() {
         "memcg set path=/a memory.swap.max=max",
         "memcg set path=/a memory.oom.group=1",
         "memcg reclaim path=/a bytes=1M",
-        "machine node=0 mem=64M zones=dma32:16M,normal:48M cpus=0-1,4 distance=10,20 shadow=1",
+        "machine node=0 mem=64M zones=dma32:16M,normal:48M cpus=0-1,4 distance=10,20 cma=16M shadow=1",
         "machine node=3",
         "machine build",
+        "machine build order=18",
         "machine reset",
     ] {
         reads(line, line);
@@ -184,6 +185,8 @@ fn other_numbers_end_at_their_ranges() {
         "machine node=0 distance=9",
         "machine node=0 distance=10,255",
         "machine node=0 zones=normal:0",
+        "machine node=0 cma=0",
+        "machine build order=19",
     ] {
         let error = parse(line.as_bytes()).expect_err(line);
         assert_eq!(error.errno_class(), ErrnoClass::OutOfRange, "{error}");

@@ -35,7 +35,7 @@ fn value(key: &'static str) -> BoxedStrategy<String> {
         "id" => number(1..=u64::MAX).boxed(),
         "value" => number(0..=u64::MAX).boxed(),
         "ctor" | "defer" | "shadow" | "memory.oom.group" => number(0..=1).boxed(),
-        "size" | "mem" | "bytes" => "[1-9][0-9]{0,8}[KMGkmg]?".boxed(),
+        "size" | "mem" | "cma" | "bytes" => "[1-9][0-9]{0,8}[KMGkmg]?".boxed(),
         "align" => (0..32_u32)
             .prop_map(|shift| (1_u64 << shift).to_string())
             .boxed(),
