@@ -6,6 +6,7 @@
 //!   figures        sizes -> watermarks, reserves, bounds of per-CPU lists and of drift
 //!   fragmentation  free block counts -> the kernel's fragmentation indices
 //!   gfp            names of gfp flags; their values are the kernel's and come from outside
+//!   machine        lines of a user -> nodes, zones and CPUs of a machine, laid out
 //!   memory         the parts of memory, what no part holds, and what is available
 //!   runs           pages put together where they follow each other
 //!   slab           objects of one size cut out of pages
@@ -34,6 +35,7 @@ pub mod command;
 pub mod figures;
 pub mod fragmentation;
 pub mod gfp;
+pub mod machine;
 pub mod memory;
 pub mod runs;
 pub mod slab;

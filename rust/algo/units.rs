@@ -144,6 +144,15 @@ impl Pfn {
         Self(self.0 & !(order.nr_pages().0 - 1))
     }
 
+    /// Returns the first page, from this one on, where a block of this order may start; `None` past
+    /// the end of the address space.
+    pub const fn align_up(self, order: Order) -> Option<Self> {
+        match self.0.checked_next_multiple_of(order.nr_pages().0) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
+    }
+
     /// Says whether a block of this order may start here.
     pub const fn is_aligned(self, order: Order) -> bool {
         self.0 & (order.nr_pages().0 - 1) == 0
@@ -395,6 +404,9 @@ impl fmt::Display for Order {
 pub struct NodeId(u16);
 
 impl NodeId {
+    /// Node 0, which most machines have.
+    pub const FIRST: Self = Self(0);
+
     /// How many nodes the largest kernel configuration has; a running kernel usually has less.
     pub const COUNT: usize = 1024;
 

@@ -30,6 +30,10 @@ fn pfn_is_aligned_to_the_blocks_that_may_start_there() {
     assert!(Pfn::new(0x18).is_aligned(order(3)));
     assert!(!Pfn::new(0x18).is_aligned(order(4)));
     assert!(Pfn::new(0).is_aligned(Order::MAX));
+    assert_eq!(Pfn::new(0x18).align_down(order(4)), Pfn::new(0x10));
+    assert_eq!(Pfn::new(0x18).align_up(order(4)), Some(Pfn::new(0x20)));
+    assert_eq!(Pfn::new(0x20).align_up(order(4)), Some(Pfn::new(0x20)));
+    assert_eq!(Pfn::new(usize::MAX).align_up(order(1)), None);
 }
 
 #[test]

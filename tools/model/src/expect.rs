@@ -2,6 +2,10 @@
 
 //! What must hold for any input: each function panics if it does not.
 
+mod machine;
+
+pub use machine::machine_follows_its_lines;
+
 use crate::algo::command::{
     self,
     Command,
