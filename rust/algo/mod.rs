@@ -7,6 +7,7 @@
 //!   fragmentation  free block counts -> the kernel's fragmentation indices
 //!   gfp            names of gfp flags; their values are the kernel's and come from outside
 //!   machine        lines of a user -> nodes, zones and CPUs of a machine, laid out
+//!   memblock       early regions: memory, reserved, allocated; what the buddy is built from
 //!   memory         the parts of memory, what no part holds, and what is available
 //!   runs           pages put together where they follow each other
 //!   slab           objects of one size cut out of pages
@@ -36,6 +37,7 @@ pub mod figures;
 pub mod fragmentation;
 pub mod gfp;
 pub mod machine;
+pub mod memblock;
 pub mod memory;
 pub mod runs;
 pub mod slab;
@@ -53,5 +55,7 @@ pub use units::{
     NrPages,
     Order,
     Pfn,
+    PhysAddr,
+    PhysRange,
     ZoneKind, //
 };

@@ -7,17 +7,24 @@
 //!   Counter    fast and exact value, error bound
 //!   CpuCopy    a CPU's copy of per-CPU memory        AreaPage  a page of a vmalloc() area
 //!   Pcp        the page lists of a CPU and zone      Pageblock one pageblock, and runs of like ones
-//!   Page       all that is known of one page
+//!   Page       all that is known of one page      Region    a run of early memory of one owner
 //!
 //! # Locking     none: copies; whoever takes one says what it held meanwhile.
 //! # Cost        `FreeArea` is the largest, 2 KiB: one fits a kernel stack, not many.
 //! # Limits      orders up to `Order::MAX`, zones of `ZoneKind`.
 //! # Reference   `include/linux/mmzone.h`: `struct pglist_data`, `struct zone`, `struct zonelist`.
 
+mod memblock;
 mod page;
 mod pageblock;
 mod pcp;
 
+pub use memblock::{
+    Owner,
+    Region,
+    RegionKind,
+    What, //
+};
 pub use page::{
     AddressKind,
     Lru,

@@ -17,6 +17,7 @@
 //!               zone_names[].
 
 mod nodemask;
+mod phys;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,11 @@ use core::ops::{
     Add,
     AddAssign,
     Sub, //
+};
+
+pub use phys::{
+    PhysAddr,
+    PhysRange, //
 };
 
 /// Defines an enum whose values have a spelling, used alike by views, commands and arrays.

@@ -4,12 +4,14 @@
 //!
 //! `algo` is not a copy: it is compiled from the folder that the module is compiled from, and its
 //! unit tests run here. `expect` holds the properties that the tests of `tests/` and the targets of
-//! `tools/fuzz` share; `attempt` is a naive model of the way through a zonelist, `fallback`
-//! one of the order of its nodes.
+//! `tools/fuzz` share, `expect_early` those of early memory. The naive models: `attempt` of the way
+//! through a zonelist, `fallback` of the order of its nodes, `early` of early memory.
 
 #[path = "../../../rust/algo/mod.rs"]
 pub mod algo;
 
 pub mod attempt;
+pub mod early;
 pub mod expect;
+pub mod expect_early;
 pub mod fallback;
