@@ -214,7 +214,8 @@ not_offered() {
 	local line
 	ctl "alloc pages tag=whole" || return 1
 	for line in drain "memcg create path=/a" "memcg set path=/a memory.max=1M" "memcg reclaim path=/a bytes=4K" \
-		"machine node=0 mem=64M cma=2M" "machine build order=11" "alloc pages memcg=/a" "free all defer=1"; do
+		"machine node=0 mem=64M cma=2M" "machine build order=11" "memblock reserve base=1M size=4K" \
+		"alloc pages memcg=/a" "free all defer=1"; do
 		refused EOPNOTSUPP "$line" || return 1
 	done
 	ctl "free all"

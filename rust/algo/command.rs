@@ -2,7 +2,7 @@
 
 //! Parsing of every text command: a line in, a typed command or a sentence about the mistake out.
 //!
-//!   line --grammar--> args (key -> text) --value, names, list--> alloc, admin (typed) --> Command
+//!   line --grammar--> args (key -> text) --value, names, list--> alloc, admin, memblock --> Command
 //!                        \------------------------------------------> error
 //!
 //! A command prints as its canonical line, which parses to the same command.
@@ -19,6 +19,7 @@ mod args;
 mod error;
 mod grammar;
 mod list;
+mod memblock;
 mod names;
 mod query;
 mod value;
@@ -61,6 +62,11 @@ pub use list::{
     CpuList,
     Distances,
     ZoneSizes, //
+};
+pub use memblock::{
+    At,
+    Memblock,
+    MemblockAlloc, //
 };
 pub use names::{
     CacheName,
@@ -146,6 +152,8 @@ pub enum Command<'a> {
     },
     /// Goes back to the machine of load time.
     MachineReset,
+    /// Changes early memory.
+    Memblock(Memblock),
     /// What a view is asked; [`parse`] never returns it, [`parse_query`] does.
     Query(Query),
 }
@@ -264,6 +272,7 @@ impl fmt::Display for Command<'_> {
                 alloc::put(f, &grammar::ORDER, *order)
             }
             Self::MachineReset => f.write_str("machine reset"),
+            Self::Memblock(memblock) => memblock.fmt(f),
             Self::Query(query) => query.fmt(f),
         }
     }

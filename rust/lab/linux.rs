@@ -237,6 +237,9 @@ impl Manager for Linux {
             Command::MachineNode(_) | Command::MachineBuild { .. } | Command::MachineReset => {
                 "the machine that Linux runs on cannot be rebuilt"
             }
+            Command::Memblock(_) => {
+                "Linux gave its early memory to the page allocator at boot, and lets no module at it"
+            }
             // The lab runs these whatever keys they have, and does not ask.
             Command::AddPercpu { .. }
             | Command::Free(_)

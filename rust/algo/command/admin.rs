@@ -171,7 +171,7 @@ pub(super) fn memcg_reclaim<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseErr
 
 pub(super) fn machine_node<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
     Ok(Command::MachineNode(MachineNode {
-        node: args.need(&grammar::MACHINE_NODE)?,
+        node: args.need(&grammar::NODE_ID)?,
         mem: args.get(&grammar::MEM)?,
         zones: args.get(&grammar::ZONES)?,
         cpus: args.get(&grammar::CPUS)?,
@@ -231,7 +231,7 @@ impl fmt::Display for MemcgSet<'_> {
 
 impl fmt::Display for MachineNode<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "machine {}{}", grammar::MACHINE_NODE, self.node)?;
+        write!(f, "machine {}{}", grammar::NODE_ID, self.node)?;
         put(f, &grammar::MEM, self.mem)?;
         put(f, &grammar::ZONES, self.zones)?;
         put(f, &grammar::CPUS, self.cpus)?;

@@ -11,7 +11,7 @@
 //! # Locking     none: constants.
 //! # Cost        a lookup is linear in the table, which has some twenty lines.
 //! # Limits      a key has one meaning in all commands that take it, except `node`, which `machine`
-//!               takes without `any`.
+//!               and `memblock add` take without `any`.
 //! # Reference   DESIGN.md section 3.
 
 mod help;
@@ -27,6 +27,7 @@ use super::error::ParseError;
 use super::{
     admin,
     alloc,
+    memblock,
     query,
     Command, //
 };
@@ -48,6 +49,8 @@ const fn key(name: &'static str, meaning: &'static str) -> Key {
 pub(super) const ADDR: Key = key("addr", "a kernel address, as 0xffff888000100000");
 pub(super) const ALIGN: Key = key("align", "a power of two of bytes, as 64 or 4K");
 pub(super) const ALL: Key = key("all", "");
+pub(super) const BASE: Key = key("base", PHYS_ADDRESS);
+pub(super) const BOTTOM_UP: Key = key("bottom_up", "0, or 1 for the lowest place that fits");
 pub(super) const BYTES: Key = key("bytes", "a size of 1 or more, as 4096, 64K, 10M or 1G");
 pub(super) const CACHE: Key = key("cache", CACHE_NAME);
 pub(super) const CMA: Key = key("cma", "a size of 1 or more, as 16M");
@@ -59,6 +62,7 @@ pub(super) const DISTANCE: Key = key(
     "distance",
     "the distances to node 0, 1 and so on, each from 10 to 254, as 10,20",
 );
+pub(super) const EXACT: Key = key("exact", "0, or 1 for the node asked for or none");
 pub(super) const FLAGS: Key = key(
     "flags",
     "a list as poison,track of hwalign, account, reclaim, typesafe, no_merge, redzone, poison, \
@@ -70,11 +74,13 @@ pub(super) const GFP: Key = key(
 );
 pub(super) const ID: Key = key("id", "a number from 1 on, as live shows it");
 pub(super) const KIND: Key = key("kind", "one of anon, file, kernel");
-pub(super) const MACHINE_NODE: Key = key("node", "a node from 0 to 1023");
+pub(super) const MAX: Key = key("max", PHYS_ADDRESS);
 pub(super) const MEM: Key = key("mem", "a size of 1 or more, as 64M");
 pub(super) const MEMCG: Key = key("memcg", PATH_NAME);
+pub(super) const MIN: Key = key("min", PHYS_ADDRESS);
 pub(super) const NAME: Key = key("name", CACHE_NAME);
 pub(super) const NODE: Key = key("node", "a node from 0 to 1023, or any");
+pub(super) const NODE_ID: Key = key("node", "a node from 0 to 1023");
 pub(super) const OOM_GROUP: Key = key("memory.oom.group", "0 or 1");
 pub(super) const ORDER: Key = key("order", "a number from 0 to 18");
 pub(super) const PATH: Key = key("path", PATH_NAME);
@@ -102,6 +108,7 @@ pub(super) const MEMORY_SWAP_MAX: Key = key("memory.swap.max", LIMIT);
 const CACHE_NAME: &str = "1 to 32 printable characters without blanks and /";
 const LIMIT: &str = "a size, as 0, 64K, 10M or 1G, or max";
 const PATH_NAME: &str = "/ or names after /, as /a/b, up to 256 characters";
+const PHYS_ADDRESS: &str = "a physical address, as 0x100000 or 16M";
 
 /// How a command takes a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -302,7 +309,7 @@ pub const COMMANDS: &[Spec] = &[
         verb: "machine",
         noun: "",
         keys: &[
-            req(&MACHINE_NODE),
+            req(&NODE_ID),
             opt(&MEM),
             opt(&ZONES),
             opt(&CPUS),
@@ -327,6 +334,56 @@ pub const COMMANDS: &[Spec] = &[
         keys: &[],
         meaning: "goes back to the machine of load time, when nothing is allocated",
         build: admin::machine_reset,
+    },
+    Spec {
+        verb: "memblock",
+        noun: "add",
+        keys: &[req(&BASE), req(&SIZE), opt(&NODE_ID)],
+        meaning: "adds early memory; what is memory already keeps its node",
+        build: memblock::add,
+    },
+    Spec {
+        verb: "memblock",
+        noun: "remove",
+        keys: &[req(&BASE), req(&SIZE)],
+        meaning: "takes early memory away",
+        build: memblock::remove,
+    },
+    Spec {
+        verb: "memblock",
+        noun: "reserve",
+        keys: &[req(&BASE), req(&SIZE)],
+        meaning: "reserves a range, whether it is memory or not",
+        build: memblock::reserve,
+    },
+    Spec {
+        verb: "memblock",
+        noun: "free",
+        keys: &[req(&BASE), req(&SIZE)],
+        meaning: "frees what is reserved or allocated of a range",
+        build: memblock::free,
+    },
+    Spec {
+        verb: "memblock",
+        noun: "alloc",
+        keys: &[
+            req(&SIZE),
+            opt(&ALIGN),
+            opt(&MIN),
+            opt(&MAX),
+            opt(&NODE),
+            opt(&EXACT),
+            opt(&BOTTOM_UP),
+        ],
+        meaning: "finds early memory and reserves it; min is given up, and node without exact",
+        build: memblock::alloc,
+    },
+    Spec {
+        verb: "memblock",
+        noun: "reset",
+        keys: &[],
+        meaning: "forgets all early memory and reservations",
+        build: memblock::reset,
     },
 ];
 

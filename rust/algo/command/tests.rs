@@ -71,6 +71,14 @@ fn canonical_line_has_the_keys_of_the_command() {
         "machine build",
         "machine build order=18",
         "machine reset",
+        "memblock add base=0x100000 size=64M node=0",
+        "memblock add base=0x0 size=1",
+        "memblock remove base=0xffffffffffffffff size=17179869183G",
+        "memblock reserve base=0x1000 size=64K",
+        "memblock free base=0x1000 size=64K",
+        "memblock alloc size=64K align=4K min=0x100000 max=0x200000 node=1 exact=1 bottom_up=1",
+        "memblock alloc size=1 node=any",
+        "memblock reset",
     ] {
         reads(line, line);
     }
@@ -94,6 +102,14 @@ fn values_are_read_in_every_spelling() {
     reads(
         "machine node=0 zones=NORMAL:2g,DMA:1m",
         "machine node=0 zones=dma:1M,normal:2G",
+    );
+    reads(
+        "memblock reserve size=0x40 base=16M",
+        "memblock reserve base=0x1000000 size=64",
+    );
+    reads(
+        "memblock alloc min=1g exact=0 size=1k max=0",
+        "memblock alloc size=1K min=0x40000000 max=0x0",
     );
 }
 
@@ -187,6 +203,13 @@ fn other_numbers_end_at_their_ranges() {
         "machine node=0 zones=normal:0",
         "machine node=0 cma=0",
         "machine build order=19",
+        "memblock add base=0 size=0",
+        "memblock add base=18446744073709551616 size=1",
+        "memblock add base=17179869184G size=1",
+        "memblock add base=0 size=1 node=1024",
+        "memblock alloc size=1 align=0",
+        "memblock alloc size=1 exact=2",
+        "memblock alloc size=1 bottom_up=2",
     ] {
         let error = parse(line.as_bytes()).expect_err(line);
         assert_eq!(error.errno_class(), ErrnoClass::OutOfRange, "{error}");
@@ -197,7 +220,7 @@ fn other_numbers_end_at_their_ranges() {
 fn unknown_words_are_answered_with_the_known() {
     is_bad(
         "aloc pages",
-        "unknown verb \"aloc\"; verbs are alloc, add, free, drain, shrink, cache, memcg, machine",
+        "unknown verb \"aloc\"; verbs are alloc, add, free, drain, shrink, cache, memcg, machine, memblock",
     );
     is_bad(
         "alloc",
@@ -277,6 +300,11 @@ fn malformed_names_and_lists_are_bad_input() {
         "shrink cache=.",
         "cache create name=a size=1 flags=poison,",
         "machine node=any",
+        "memblock add base=0 size=1 node=any",
+        "memblock add base=-1 size=1",
+        "memblock free base=0",
+        "memblock alloc",
+        "memblock alloc base=0 size=1",
         "machine node=0 zones=normal",
         "machine node=0 zones=normal:1,normal:2",
         "machine node=0 cpus=1,0",
@@ -306,7 +334,7 @@ fn unknown_names_are_answered_with_a_near_one() {
 
 #[test]
 fn long_words_are_quoted_in_part() {
-    let verbs = "verbs are alloc, add, free, drain, shrink, cache, memcg, machine";
+    let verbs = "verbs are alloc, add, free, drain, shrink, cache, memcg, machine, memblock";
     let word = "x".repeat(40);
     is_bad(&word, &format!("unknown verb \"{word}\"; {verbs}"));
     is_bad(
@@ -369,7 +397,7 @@ fn lines_are_text() {
     bad(b"# \xc3", "byte 0xc3 is not UTF-8; a command line is text");
     bad(
         "dr\u{e4}in\"\\".as_bytes(),
-        "unknown verb \"dr\\xc3\\xa4in\\\"\\\\\"; verbs are alloc, add, free, drain, shrink, cache, memcg, machine",
+        "unknown verb \"dr\\xc3\\xa4in\\\"\\\\\"; verbs are alloc, add, free, drain, shrink, cache, memcg, machine, memblock",
     );
 }
 

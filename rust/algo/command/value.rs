@@ -34,7 +34,8 @@ use crate::algo::units::{
     Migratetype,
     NodeId,
     Order,
-    Pfn, //
+    Pfn,
+    PhysAddr, //
 };
 
 /// A value that was refused: the part that is wrong, and what is wrong with it.
@@ -315,6 +316,13 @@ impl<'a> Value<'a> for bool {
             1 => Some(true),
             _ => None,
         })
+    }
+}
+
+/// Written as a size, and 0 is one.
+impl<'a> Value<'a> for PhysAddr {
+    fn read(text: &'a str) -> Result<Self, Refused<'a>> {
+        size(text).map(|bytes| Self::new(bytes.get()))
     }
 }
 

@@ -34,8 +34,11 @@ fn value(key: &'static str) -> BoxedStrategy<String> {
         "count" => number(1..=1_000_000).boxed(),
         "id" => number(1..=u64::MAX).boxed(),
         "value" => number(0..=u64::MAX).boxed(),
-        "ctor" | "defer" | "shadow" | "memory.oom.group" => number(0..=1).boxed(),
+        "bottom_up" | "ctor" | "defer" | "exact" | "shadow" | "memory.oom.group" => {
+            number(0..=1).boxed()
+        }
         "size" | "mem" | "cma" | "bytes" => "[1-9][0-9]{0,8}[KMGkmg]?".boxed(),
+        "base" | "min" | "max" => "0|0x[0-9a-f]{1,16}|[1-9][0-9]{0,8}[KMGkmg]?".boxed(),
         "align" => (0..32_u32)
             .prop_map(|shift| (1_u64 << shift).to_string())
             .boxed(),
@@ -110,7 +113,7 @@ proptest! {
     fn canonical_line_names_the_keys_that_were_given(line in line()) {
         if let Ok(Some(command)) = parse(line.as_bytes()) {
             let canonical = command.to_string();
-            // `ctor=0`, `defer=0` and `shadow=0` are what is not said.
+            // `ctor=0`, `defer=0`, `shadow=0` and the like are what is not said.
             let off = |word: &&str| word.ends_with("=0") || word.ends_with("=0x0");
             for word in line.split_whitespace().filter(|word| !off(word)) {
                 let (name, _) = word.split_once('=').unwrap_or((word, ""));
