@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Units of memory management as types: pfn, pages, order, node, zone, migratetype, bytes, address.
+//! Units of memory management as types: pfn, frame, pages, order, node, zone, migratetype, bytes,
+//! address.
 //!
 //!   Pfn + NrPages = Pfn        a position moved by an offset
 //!   Pfn - Pfn     = NrPages    the offset between two positions
@@ -16,6 +17,7 @@
 //! # Reference   include/linux/mmzone.h: enum zone_type, enum migratetype; mm/page_alloc.c:
 //!               zone_names[].
 
+mod frame;
 mod nodemask;
 mod phys;
 #[cfg(test)]
@@ -30,6 +32,7 @@ use core::ops::{
     Sub, //
 };
 
+pub use frame::FrameIdx;
 pub use phys::{
     PhysAddr,
     PhysRange, //
