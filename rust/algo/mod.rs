@@ -2,6 +2,7 @@
 
 //! The pure room: algorithms of memory management that need nothing but `core`.
 //!
+//!   buddy          free page frames of the private manager: blocks found, taken and given back
 //!   command        text of a user -> typed command; the grammar as data
 //!   figures        sizes -> watermarks, reserves, bounds of per-CPU lists and of drift
 //!   fragmentation  free block counts -> the kernel's fragmentation indices
@@ -32,6 +33,7 @@
 
 pub mod units;
 
+pub mod buddy;
 pub mod command;
 pub mod figures;
 pub mod fragmentation;

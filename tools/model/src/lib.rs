@@ -5,7 +5,8 @@
 //! `algo` is not a copy: it is compiled from the folder that the module is compiled from, and its
 //! unit tests run here. `expect` holds the properties that the tests of `tests/` and the targets of
 //! `tools/fuzz` share, `expect_early` those of early memory. The naive models: `attempt` of the way
-//! through a zonelist, `fallback` of the order of its nodes, `early` of early memory.
+//! through a zonelist, `fallback` of the order of its nodes, `early` of early memory, `region` of a
+//! region.
 
 #[path = "../../../rust/algo/mod.rs"]
 pub mod algo;
@@ -15,3 +16,4 @@ pub mod early;
 pub mod expect;
 pub mod expect_early;
 pub mod fallback;
+pub mod region;
