@@ -11,7 +11,7 @@
 //! and nothing is written into a page.
 //!
 //! # Locking     `&mut Region`: the caller holds the region's lock (rank 5).
-//! # Cost        the bits and what is known of them: 34.5 KiB per GiB of 4 KiB pages.
+//! # Cost        the bits and what is known of them: 35 KiB per GiB of 4 KiB pages.
 //! # Limits      pageblocks of order 9 whatever the architecture's are; blocks above order 15 span
 //!               regions, and are the zone's to put together.
 //! # Reference   mm/page_alloc.c: struct free_area, __free_one_page(), expand(): the same blocks,

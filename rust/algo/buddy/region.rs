@@ -15,7 +15,7 @@
 //!
 //! # Locking     `&mut self`; `private` wraps it in a lock of rank 5, taken inside of a pcp's
 //!               (rank 4), never the reverse. `summary` is for a copy that is read without it.
-//! # Cost        4416 bytes. Taking and giving cost O(words touched), and O(orders) where the
+//! # Cost        4480 bytes. Taking and giving cost O(words touched), and O(orders) where the
 //!               largest block of a pageblock changed.
 //! # Limits      at most 32 runs of frames that exist; `add` refuses more. The types of pageblocks
 //!               stay as they are where blocks above order 9 merge: the block counts as of the type
@@ -28,12 +28,16 @@
 mod check;
 mod give;
 mod managed;
+mod state;
 mod summary;
 mod take;
+#[cfg(test)]
+mod tests;
 mod types;
 mod view;
 
 use self::managed::Managed;
+use self::state::State;
 use self::types::Types;
 use super::place::{
     Offset,
@@ -73,22 +77,25 @@ const SIZE: usize = super::PAGEBLOCK_ORDER.nr_pages().get();
 /// - `at_least[k]` has the broken pageblocks with a free block of order k or above.
 /// - `free` counts the free frames by the type of their pageblock, or as of `Isolate`.
 /// - `summary` is what `at_least`, `whole` and `types` say.
+/// - `states` says the same of each pageblock.
 /// - Free frames are managed; `complete` has the pageblocks that are managed entirely.
 #[repr(C, align(64))]
 #[derive(Clone)]
 pub struct Region {
+    /// First, so that each pageblock's are a cache line.
+    words: [Line; PAGEBLOCKS],
     whole: u64,
     complete: u64,
     types: Types,
     summary: Summary,
     free: [u32; 8],
     at_least: [u64; usize_from(WHOLE)],
+    states: [State; PAGEBLOCKS],
     managed: Managed,
-    words: [Line; PAGEBLOCKS],
 }
 
 /// What is known of a region is to stay below 40 KiB for each GiB.
-const _: () = assert!(size_of::<Region>() * 8 <= 40 << 10);
+const _: () = assert!(size_of::<Region>() == 4480 && size_of::<Region>() * 8 <= 40 << 10);
 
 impl Default for Region {
     fn default() -> Self {
@@ -100,14 +107,15 @@ impl Region {
     /// Makes a region without frames, whose pageblocks are all unmovable.
     pub const fn new() -> Self {
         Self {
+            words: [[0; 8]; PAGEBLOCKS],
             whole: 0,
             complete: 0,
             types: Types::new(),
             summary: Summary::EMPTY,
             free: [0; 8],
             at_least: [0; usize_from(WHOLE)],
+            states: [State::NONE; PAGEBLOCKS],
             managed: Managed::new(),
-            words: [[0; 8]; PAGEBLOCKS],
         }
     }
 
@@ -135,15 +143,16 @@ impl Region {
 
     /// Adds the frames `from..to` of a pageblock, which are managed and were not free.
     fn add_part(&mut self, pageblock: PageblockIdx, from: usize, to: usize) {
-        let kind = self.types.kind(pageblock);
+        let state = self.state(pageblock);
         for (place, word) in (0..).zip(self.line_mut(pageblock)) {
             let below = |end: usize| end.saturating_sub(64 * place).min(64);
             *word |= words::range(below(from), below(to));
         }
-        self.count_in(kind, to - from);
+        self.count_in(state, to - from);
         let start = pageblock.first().get();
         if self.managed.contains(start, start + SIZE) {
             self.complete |= pageblock.mask();
+            self.state_mut(pageblock).set_complete();
         }
         self.settle(pageblock, WHOLE);
     }
@@ -187,10 +196,12 @@ impl Region {
     }
 
     /// Counts frames that became free.
-    fn count_in(&mut self, kind: Migratetype, frames: usize) {
-        let free = &mut self.free[kind.index() & 7];
+    #[inline]
+    fn count_in(&mut self, state: State, frames: usize) {
+        let free = &mut self.free[state.place()];
         debug_assert!(usize_from(*free) + frames <= FRAMES);
-        *free = free.saturating_add(narrow(frames));
+        // Does not overflow: no more than there are frames.
+        *free = free.wrapping_add(narrow(frames));
     }
 
     /// Counts frames that are no longer free.
@@ -203,22 +214,33 @@ impl Region {
     /// Finds anew what a pageblock is, of which it is known that no block is above order `bound`.
     ///
     /// The summary is the caller's to bring up to date.
+    #[inline]
     fn settle(&mut self, pageblock: PageblockIdx, bound: u32) {
-        let mask = pageblock.mask();
         let largest = words::largest_of_line(self.line(pageblock), bound);
-        // INVARIANT: broken with blocks up to `largest`; below that, or without any free frame, in
-        // no mask; or whole, and then in no mask and with words of 0.
-        if largest == Some(WHOLE) {
-            *self.line_mut(pageblock) = [0; 8];
-            self.whole |= mask;
+        let orders = largest.map_or(0, |order| order + 1);
+        if orders != self.state(pageblock).orders() {
+            self.set_orders(pageblock, orders);
         }
-        let orders = match largest {
-            Some(order) if order < WHOLE => order + 1,
-            _ => 0,
+    }
+
+    /// Notes how many orders the free blocks of a pageblock have: none, up to 9, or 10 if it is
+    /// whole.
+    fn set_orders(&mut self, pageblock: PageblockIdx, orders: u32) {
+        let mask = pageblock.mask();
+        self.state_mut(pageblock).set_orders(orders);
+        // INVARIANT: broken with blocks of these orders; or without any free frame, and in no mask;
+        // or whole, and then in that mask alone and with words of 0.
+        let broken = match orders {
+            0..=WHOLE => orders,
+            _ => {
+                *self.line_mut(pageblock) = [0; 8];
+                self.whole |= mask;
+                0
+            }
         };
         for (order, pageblocks) in (0..).zip(&mut self.at_least) {
             *pageblocks &= !mask;
-            if order < orders {
+            if order < broken {
                 *pageblocks |= mask;
             }
         }

@@ -65,19 +65,35 @@ pub(super) const fn block(bit: u32, order: u32) -> u64 {
     spread(1 << (bit & 63 & (u32::MAX << order)), order)
 }
 
+/// Says whether the block of an order that this bit is in is in the word entirely; of orders above
+/// those of a word, whether the word is full.
+#[inline]
+pub(super) fn is_in_block(word: u64, bit: u32, order: u32) -> bool {
+    const FIRST: [u64; 7] = [1, 3, 15, 0xff, 0xffff, 0xffff_ffff, u64::MAX];
+    let order = order.min(WORD_ORDER);
+    let bits = FIRST[usize_from(order)];
+    word >> (bit & 63 & (u32::MAX << order)) & bits == bits
+}
+
 /// Returns the order of the largest block, or `None` of 0.
 #[inline]
 pub(super) fn largest(word: u64) -> Option<u32> {
+    orders(word, u64::MAX).checked_sub(1)
+}
+
+/// Counts the orders of which blocks start at these bits: one more than the largest.
+#[inline]
+pub(super) fn orders(word: u64, at: u64) -> u32 {
     let mut runs = word;
-    let mut order = None;
-    for (length, starts) in (0u32..).zip(STARTS) {
-        if runs & starts == 0 {
+    let mut orders = 0;
+    for starts in STARTS {
+        if runs & starts & at == 0 {
             break;
         }
-        order = Some(length);
-        runs &= runs >> (1u32 << length).min(63);
+        runs &= runs >> (1u32 << (orders & 7)).min(63);
+        orders += 1;
     }
-    order
+    orders
 }
 
 /// Returns the order of the largest block that this bit, which is set, is in.
@@ -99,13 +115,16 @@ pub(super) fn best_fit(word: u64, candidates: u64, order: u32) -> Option<(u32, u
     if candidates == 0 {
         return None;
     }
-    let mut larger = order + 1;
-    while larger <= WORD_ORDER {
-        let small = candidates & !spread(starts(word, larger), larger);
-        if small != 0 {
-            return Some((small.trailing_zeros(), larger - 1));
+    let mut runs = word;
+    for (size, starts) in (0..WORD_ORDER).zip(STARTS.iter().skip(1)) {
+        runs &= runs >> (1u32 << size);
+        if size < order {
+            continue;
         }
-        larger += 1;
+        let small = candidates & !spread(runs & starts, size + 1);
+        if small != 0 {
+            return Some((small.trailing_zeros(), size));
+        }
     }
     Some((candidates.trailing_zeros(), WORD_ORDER))
 }
@@ -168,7 +187,6 @@ pub(super) fn largest_of_line(line: &Line, bound: u32) -> Option<u32> {
 /// Finds a block of an order, at most 8, in a line: inside of the smallest that fits, with the
 /// order of that one.
 pub(super) fn best_fit_of_line(line: &Line, order: u32) -> Option<(u32, u32)> {
-    let full = full(line);
     let mut best = None;
     if order < WORD_ORDER {
         for (place, word) in (0u32..).zip(line) {
@@ -186,6 +204,7 @@ pub(super) fn best_fit_of_line(line: &Line, order: u32) -> Option<(u32, u32)> {
         }
     }
     best.or_else(|| {
+        let full = full(line);
         let order = order.saturating_sub(WORD_ORDER);
         let (place, size) = best_fit(full, starts(full, order), order)?;
         Some((place * 64, size + WORD_ORDER))
@@ -259,4 +278,97 @@ pub(super) fn range(from: usize, to: usize) -> u64 {
         _ => u64::MAX,
     };
     below(to) & !below(from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blocks of order 2 at 4 and of order 0 at 2; the rest of the word is not free.
+    const SOME: u64 = 0b1111_0100;
+
+    #[test]
+    fn blocks_start_at_multiples_of_their_size() {
+        assert_eq!(starts(SOME, 0), SOME);
+        assert_eq!(starts(SOME, 1), 0b0101_0000);
+        assert_eq!(starts(SOME, 2), 0b0001_0000);
+        assert_eq!(starts(SOME, 3), 0);
+        // A run that is long enough, but begins in the middle of a block.
+        assert_eq!(starts(0b0111_1110, 2), 0);
+        assert_eq!(starts(u64::MAX, 6), 1);
+    }
+
+    #[test]
+    fn spread_blocks_are_all_of_their_bits() {
+        assert_eq!(spread(0b0001_0000, 2), 0b1111_0000);
+        assert_eq!(spread(1 << 63, 0), 1 << 63);
+        assert_eq!(spread(1 << 48 | 1, 4), 0xffff_0000_0000_ffff);
+        assert_eq!(spread(1, 6), u64::MAX);
+        assert_eq!(block(37, 5), 0xffff_ffff_0000_0000);
+    }
+
+    #[test]
+    fn best_fit_is_inside_of_the_smallest_block() {
+        assert_eq!(best_fit(SOME, SOME, 0), Some((2, 0)));
+        assert_eq!(best_fit(SOME, starts(SOME, 1), 1), Some((4, 2)));
+        assert_eq!(best_fit(SOME, 0, 0), None);
+        assert_eq!(best_fit(u64::MAX, u64::MAX, 0), Some((0, 6)));
+        // Of two of the same size the one that starts at a bit that may be taken.
+        assert_eq!(best_fit(0b1111_1111, 0b0001_0000, 1), Some((4, 3)));
+    }
+
+    /// Every word that is free but for two bits, against the definition.
+    #[test]
+    fn bit_is_in_the_largest_block_without_a_clear_bit() {
+        for clear in (0..64_u32).flat_map(|low| (low..64).map(move |high| (low, high))) {
+            let word = !(1 << clear.0 | 1 << clear.1);
+            for bit in (0..64).filter(|bit| word >> bit & 1 == 1) {
+                let is_free = |order: &u32| word & block(bit, *order) == block(bit, *order);
+                let expected = (0..=6).rev().find(is_free).unwrap();
+                assert_eq!(order_at(word, bit), expected);
+                assert!(is_in_block(word, bit, expected) && !is_in_block(word, bit, expected + 1));
+            }
+        }
+        assert_eq!(order_at(u64::MAX, 63), 6);
+    }
+
+    #[test]
+    fn line_is_searched_in_words_that_are_not_full_first() {
+        let line = [u64::MAX, u64::MAX, 0, SOME, 0, 0, 0, 0];
+        assert_eq!(best_fit_of_line(&line, 0), Some((3 * 64 + 2, 0)));
+        assert_eq!(best_fit_of_line(&line, 2), Some((3 * 64 + 4, 2)));
+        assert_eq!(best_fit_of_line(&line, 3), Some((0, 7)));
+        assert_eq!(best_fit_of_line(&line, 8), None);
+        assert_eq!(largest_of_line(&line, 8), Some(7));
+        assert_eq!(order_at_of_line(&line, 70), 7);
+    }
+
+    #[test]
+    fn line_counts_each_free_frame_in_one_block() {
+        let line = [u64::MAX, u64::MAX, u64::MAX, SOME, 0, 1, 0, 0];
+        let blocks_to = |max| {
+            let mut found = Vec::new();
+            count_of_line(&line, max, |order, blocks| found.push((order, blocks)));
+            found
+        };
+        assert_eq!(blocks_to(8), [(0, 2), (2, 1), (6, 1), (7, 1)]);
+        assert_eq!(blocks_to(6), [(0, 2), (2, 1), (6, 3)]);
+        assert_eq!(blocks_to(1), [(0, 2), (1, 98)]);
+    }
+
+    #[test]
+    fn drained_word_keeps_the_rest() {
+        let mut word = 0b1111_1100;
+        let mut bits = Vec::new();
+        assert_eq!(drain(&mut word, 1, 2, |bit| bits.push(bit)), 2);
+        assert_eq!((word, bits), (0b1100_0000, vec![2, 4]));
+        assert_eq!(drain(&mut word, 2, 1, |_| {}), 0);
+    }
+
+    #[test]
+    fn range_ends_with_the_word() {
+        assert_eq!(range(0, 64), u64::MAX);
+        assert_eq!(range(4, 8), 0xf0);
+        assert_eq!(range(64, 64), 0);
+    }
 }

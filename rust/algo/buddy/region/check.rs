@@ -3,23 +3,23 @@
 //! The invariants of a region, recounted the slow way.
 //!
 //! # Locking     `&self`, under the region's lock.
-//! # Cost        O(frames).
+//! # Cost        O(frames), or O(words * runs) where they are looked for.
 //! # Limits      the first violation is named, not all.
 //! # Reference   none.
 
 use core::fmt;
 
-use super::super::place::{
-    Offset,
-    PageblockIdx, //
-};
+use super::super::place::PageblockIdx;
 use super::super::words;
 use super::{
     Region,
     SIZE,
     WHOLE, //
 };
-use crate::algo::units::Migratetype;
+use crate::algo::units::{
+    usize_from,
+    Migratetype, //
+};
 
 /// What is wrong with a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Violation {
     Types,
     /// The words of a pageblock contradict what it is: whole, broken or without a free frame.
     Words(PageblockIdx),
+    /// What is noted of a pageblock is not what the masks say.
+    State(PageblockIdx),
     /// A pageblock's largest block is not the one that is noted.
     Largest(PageblockIdx),
     /// A frame of a pageblock is free and does not exist, or is thought not to.
@@ -46,6 +48,7 @@ impl fmt::Display for Violation {
             Self::Runs => f.write_str("the runs of frames overlap or are out of order"),
             Self::Types => f.write_str("a pageblock has no type"),
             Self::Words(at) => write!(f, "pageblock {}: the words contradict its state", at.get()),
+            Self::State(at) => write!(f, "pageblock {}: not what the masks say", at.get()),
             Self::Largest(at) => write!(f, "pageblock {}: another largest block", at.get()),
             Self::Unmanaged(at) => write!(f, "pageblock {}: other frames exist", at.get()),
             Self::Count(kind) => write!(f, "{kind}: the free frames are not as many as counted"),
@@ -70,14 +73,12 @@ impl Region {
         let mut free = [0; Migratetype::COUNT];
         for pageblock in PageblockIdx::all() {
             self.check_state(pageblock)?;
+            self.check_words(pageblock)?;
             self.check_largest(pageblock)?;
             self.check_managed(pageblock)?;
             let kind = self.types.kind(pageblock);
             if let Some(free) = free.get_mut(kind.index()) {
-                *free += self
-                    .frames_of(pageblock)
-                    .filter(|it| self.is_free(*it))
-                    .count();
+                *free += self.free_in(pageblock);
             }
         }
         for (kind, free) in Migratetype::ALL.iter().zip(free) {
@@ -91,13 +92,20 @@ impl Region {
         Ok(())
     }
 
-    fn frames_of(&self, pageblock: PageblockIdx) -> impl Iterator<Item = Offset> {
-        let start = pageblock.first().get();
-        (start..start + SIZE).filter_map(Offset::new)
+    /// The byte says what the masks say.
+    fn check_state(&self, pageblock: PageblockIdx) -> Result<(), Violation> {
+        let is_set = |mask: u64| mask & pageblock.mask() != 0;
+        let broken = self.at_least.iter().filter(|it| is_set(**it)).count();
+        let orders = if is_set(self.whole) { 10 } else { broken };
+        let state = self.state(pageblock);
+        let is_right = usize_from(state.orders()) == orders
+            && state.is_complete() == is_set(self.complete)
+            && state.kind() == self.types.kind(pageblock);
+        is_right.then_some(()).ok_or(Violation::State(pageblock))
     }
 
     /// Whole, broken or without a free frame; and the words accordingly.
-    fn check_state(&self, pageblock: PageblockIdx) -> Result<(), Violation> {
+    fn check_words(&self, pageblock: PageblockIdx) -> Result<(), Violation> {
         let is_whole = self.whole & pageblock.mask() != 0;
         let is_broken = self.at_least(0) & pageblock.mask() != 0;
         let frames = words::frames(self.line(pageblock));
@@ -124,12 +132,18 @@ impl Region {
 
     /// Free frames exist, and a pageblock of which all do is known as such.
     fn check_managed(&self, pageblock: PageblockIdx) -> Result<(), Violation> {
-        let exists = |at: &Offset| self.managed.contains(at.get(), at.get() + 1);
-        let mut frames = self.frames_of(pageblock);
-        let is_right = self
-            .frames_of(pageblock)
-            .all(|at| exists(&at) || !self.is_free(at))
-            && frames.all(|at| exists(&at)) == (self.complete & pageblock.mask() != 0);
+        let first = pageblock.first().get();
+        let mut is_complete = true;
+        for (start, word) in (first..).step_by(64).zip(self.line(pageblock)) {
+            let exists = self.managed.word(start);
+            is_complete &= exists == u64::MAX;
+            if *word & !exists != 0 {
+                return Err(Violation::Unmanaged(pageblock));
+            }
+        }
+        let is_whole = self.whole & pageblock.mask() != 0;
+        let is_noted = self.complete & pageblock.mask() != 0;
+        let is_right = is_complete == is_noted && (is_complete || !is_whole);
         is_right
             .then_some(())
             .ok_or(Violation::Unmanaged(pageblock))

@@ -18,7 +18,7 @@ use super::super::words::{
     self,
     WORD_ORDER, //
 };
-use super::super::PAGEBLOCKS;
+use super::state::State;
 use super::{
     Region,
     SIZE,
@@ -52,17 +52,22 @@ impl Region {
         if !at.is_aligned(order) {
             return Err(GiveError::Misplaced);
         }
-        let pageblock = at.pageblock();
         match order.get() {
             0..WORD_ORDER => {
                 let bits = words::block(at.bit(), order.get());
-                let word = self.set(pageblock, at.bit() / 64, bits)?;
-                let largest = words::order_at(word, at.bit() & 63);
-                let frames = order.nr_pages().get();
-                Ok(self.given(pageblock, at.bit() / 64, largest, frames))
+                let (state, word) = match self.set(at, bits) {
+                    Some(done) => done,
+                    None => return self.give_with_care(at, bits),
+                };
+                self.count_in(state, order.nr_pages().get());
+                // Only a block of the next order makes a difference: is the bit in one?
+                if words::is_in_block(word, at.bit(), state.orders()) {
+                    return Ok(self.risen(at));
+                }
+                Ok(state.kind())
             }
             WORD_ORDER..WHOLE => self.give_words(at, order),
-            _ => self.give_whole(pageblock, order.get() - WHOLE),
+            _ => self.give_whole(at.pageblock(), order.get() - WHOLE),
         }
     }
 
@@ -75,42 +80,61 @@ impl Region {
     #[inline]
     pub fn give_word(&mut self, word: usize, mask: u64) -> Result<Migratetype, GiveError> {
         let first = Offset::new(word.saturating_mul(64)).ok_or(GiveError::Misplaced)?;
-        let pageblock = first.pageblock();
-        let place = first.bit() / 64;
-        let after = self.set(pageblock, place, mask)?;
-        // Those that were free before are not above what is known of the pageblock already.
-        match words::largest(after) {
-            Some(largest) => Ok(self.given(pageblock, place, largest, words::ones(mask))),
-            None => Ok(self.types.kind(pageblock)),
+        let (state, word) = match self.set(first, mask) {
+            Some(done) => done,
+            None => return self.give_with_care(first, mask),
+        };
+        self.count_in(state, words::ones(mask));
+        if words::starts(word, state.orders().min(WORD_ORDER)) != 0 {
+            return Ok(self.risen(first));
         }
+        Ok(state.kind())
     }
 
-    /// Sets bits of a word, if they are clear and of frames that exist; returns the word.
+    /// Sets bits of a frame's word; returns what was known of its pageblock before, and the word.
+    /// `None`, and nothing is set, if one was set already, or it takes a second look to know.
     #[inline]
-    fn set(&mut self, pageblock: PageblockIdx, place: u32, bits: u64) -> Result<u64, GiveError> {
-        let word = &mut self.words[pageblock.get()][words::place(place)];
-        if self.whole & pageblock.mask() != 0 && bits != 0 || *word & bits != 0 {
-            return Err(GiveError::Free);
-        }
-        if self.complete & pageblock.mask() == 0 {
-            let first = Offset::of(pageblock, place * 64).get();
-            if self.managed.word(first) & bits != bits {
-                return Err(GiveError::Unmanaged);
-            }
+    fn set(&mut self, at: Offset, bits: u64) -> Option<(State, u64)> {
+        let state = self.state(at.pageblock());
+        let word = &mut self.words[at.pageblock().get()][words::place(at.bit() / 64)];
+        if *word & bits != 0 || !state.is_plain() {
+            return None;
         }
         *word |= bits;
-        Ok(*word)
+        Some((state, *word))
+    }
+
+    /// Gives frames of one word back to a pageblock that is whole or has holes.
+    ///
+    /// Apart from the usual way, which then needs no register saved.
+    #[cold]
+    #[inline(never)]
+    fn give_with_care(&mut self, at: Offset, bits: u64) -> Result<Migratetype, GiveError> {
+        let pageblock = at.pageblock();
+        let place = at.bit() / 64;
+        let state = self.state(pageblock);
+        let word = &mut self.words[pageblock.get()][words::place(place)];
+        if *word & bits != 0 || state.is_whole() && bits != 0 {
+            return Err(GiveError::Free);
+        }
+        let exists = self.managed.word(Offset::of(pageblock, place * 64).get());
+        if !state.is_complete() && exists & bits != bits {
+            return Err(GiveError::Unmanaged);
+        }
+        *word |= bits;
+        self.count_in(state, words::ones(bits));
+        Ok(self.risen(at))
     }
 
     /// Gives back a block of order 6 to 8.
     fn give_words(&mut self, at: Offset, order: Order) -> Result<Migratetype, GiveError> {
         let pageblock = at.pageblock();
         let end = at.get() + order.nr_pages().get();
-        if self.whole & pageblock.mask() != 0 {
+        let state = self.state(pageblock);
+        if state.is_whole() {
             return Err(GiveError::Free);
         }
-        let complete = self.complete & pageblock.mask() != 0;
-        let is_managed = complete || self.managed.contains(at.get(), end);
+        let is_managed = state.is_complete() || self.managed.contains(at.get(), end);
         let line = &mut self.words[pageblock.get()];
         if words::parts(at.bit(), order.get()).any(|(place, _)| line[place & 7] != 0) {
             return Err(GiveError::Free);
@@ -121,49 +145,33 @@ impl Region {
         for (place, bits) in words::parts(at.bit(), order.get()) {
             line[place & 7] = bits;
         }
-        let frames = order.nr_pages().get();
-        Ok(self.given(pageblock, at.bit() / 64, WORD_ORDER, frames))
+        self.count_in(state, order.nr_pages().get());
+        Ok(self.risen(at))
     }
 
-    /// Counts frames that were set in a word, whose largest block is now of order `largest`, and
-    /// notes what became larger.
-    #[inline]
-    fn given(
-        &mut self,
-        pageblock: PageblockIdx,
-        place: u32,
-        largest: u32,
-        frames: usize,
-    ) -> Migratetype {
-        let kind = self.types.kind(pageblock);
-        self.count_in(kind, frames);
-        let largest = match largest {
-            0..WORD_ORDER => largest,
-            _ => WORD_ORDER + words::order_at(words::full(self.line(pageblock)), place),
+    /// Looks for larger blocks than are known of, after frames of this one's word were given;
+    /// returns the type that they count as.
+    #[inline(never)]
+    fn risen(&mut self, at: Offset) -> Migratetype {
+        let pageblock = at.pageblock();
+        let state = self.state(pageblock);
+        let line = self.line(pageblock);
+        let place = at.bit() / 64;
+        let orders = match words::orders(line[words::place(place)], u64::MAX) {
+            orders @ 0..=WORD_ORDER => orders,
+            _ => WORD_ORDER + 1 + words::order_at(words::full(line), place),
         };
-        if largest >= WHOLE {
-            self.became_whole(pageblock, kind);
-        } else if self.at_least(largest) & pageblock.mask() == 0 {
-            // INVARIANT: broken, for frames of it are free and others are not.
-            for (_, pageblocks) in (0..=largest).zip(&mut self.at_least) {
-                *pageblocks |= pageblock.mask();
-            }
-            self.raise_broken(kind, largest);
+        if orders <= state.orders() {
+            return state.kind();
         }
-        kind
-    }
-
-    /// Notes that all frames of a pageblock are free.
-    fn became_whole(&mut self, pageblock: PageblockIdx, kind: Migratetype) {
-        *self.line_mut(pageblock) = [0; 8];
-        for pageblocks in &mut self.at_least {
-            *pageblocks &= !pageblock.mask();
-        }
-        self.whole |= pageblock.mask();
-        if kind != Migratetype::Isolate {
-            self.lower_broken(kind);
+        self.set_orders(pageblock, orders);
+        if orders <= WHOLE {
+            self.raise_broken(state.kind(), orders - 1);
+        } else if state.kind() != Migratetype::Isolate {
+            self.lower_broken(state.kind());
             self.raise_whole(pageblock);
         }
+        state.kind()
     }
 
     /// Gives back `1 << order` whole pageblocks.
@@ -175,18 +183,28 @@ impl Region {
         if self.complete & pageblocks != pageblocks {
             return Err(GiveError::Unmanaged);
         }
+        // INVARIANT: whole, for no frame was free and now all are; the words are 0 already.
         self.whole |= pageblocks;
+        let kind = self.state(first).kind();
         if order == 0 {
-            self.count_in(self.types.kind(first), SIZE);
+            self.state_mut(first).set_orders(WHOLE + 1);
+            self.count_in(self.state(first), SIZE);
+            self.raise_whole(first);
+            return Ok(kind);
+        }
+        let others = pageblocks & !self.types.counted_as(kind);
+        let mut rest = pageblocks;
+        while rest != 0 {
+            let pageblock = PageblockIdx::of(rest.trailing_zeros());
+            self.state_mut(pageblock).set_orders(WHOLE + 1);
+            self.count_in(self.state(pageblock), SIZE);
+            rest &= rest - 1;
+        }
+        if others == 0 {
             self.raise_whole(first);
         } else {
-            for place in (0..PAGEBLOCKS).filter_map(PageblockIdx::new) {
-                if pageblocks & place.mask() != 0 {
-                    self.count_in(self.types.kind(place), SIZE);
-                }
-            }
             self.summarize();
         }
-        Ok(self.types.kind(first))
+        Ok(kind)
     }
 }

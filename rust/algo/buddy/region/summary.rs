@@ -136,11 +136,10 @@ impl Region {
     fn whole_orders(&self, migratetype: Migratetype, bound: u32) -> u32 {
         let of_type = self.types.allocatable(migratetype);
         let whole = self.whole & self.types.merging_with(migratetype);
-        let mut orders = bound;
-        while orders > 0 && words::starts(whole, orders - 1) & of_type == 0 {
-            orders -= 1;
+        if bound > 0 && words::starts(whole, bound - 1) & of_type != 0 {
+            return bound;
         }
-        orders
+        words::orders(whole, of_type)
     }
 
     /// Takes notice that broken pageblocks of a type lost blocks.
@@ -173,11 +172,15 @@ impl Region {
 
     /// Takes notice that a pageblock became whole.
     pub(super) fn raise_whole(&mut self, pageblock: PageblockIdx) {
-        let kind = self.types.kind(pageblock);
+        let kind = self.state(pageblock).kind();
         if kind == Migratetype::Isolate {
             return;
         }
         let whole = self.whole & self.types.merging_with(kind);
+        let are_others = whole & !self.types.allocatable(kind) != 0;
+        if !are_others && !words::is_in_block(whole, pageblock.bit(), self.summary.whole(kind)) {
+            return;
+        }
         for order in 0..=words::order_at(whole, pageblock.bit()) {
             // Each larger block may start in a pageblock of another type.
             let start = PageblockIdx::of(pageblock.bit() & (u32::MAX << order));

@@ -96,15 +96,18 @@ impl Region {
         }
         let pageblock = at.pageblock();
         if order.get() >= WHOLE {
-            self.remove_whole(words::block(pageblock.bit(), order.get() - WHOLE));
+            let pageblocks = words::block(pageblock.bit(), order.get() - WHOLE);
+            self.remove_whole(pageblocks);
+            self.count_out_whole(self.state(pageblock).kind(), pageblocks);
             self.lower_whole();
             return true;
         }
-        let bound = match self.largest_in(pageblock) {
-            Some(bound) => bound,
-            None => self.break_up(pageblock),
+        let state = self.state(pageblock);
+        let bound = match state.largest() {
+            Some(bound) if bound < WHOLE => bound,
+            _ => self.break_up(pageblock),
         };
-        let kind = self.types.kind(pageblock);
+        let kind = state.kind();
         clear(self.line_mut(pageblock), at.bit(), order.get());
         self.count_out(kind, order.nr_pages().get());
         self.settle(pageblock, bound);
@@ -151,20 +154,24 @@ impl Region {
         order: u32,
         may_break: bool,
     ) -> Option<(PageblockIdx, u32)> {
-        let of_type = self.types.allocatable(migratetype);
-        let mut fitting = self.at_least(order) & of_type;
         if migratetype == Migratetype::Isolate {
             return None;
         }
+        let of_type = self.types.allocatable(migratetype);
+        let mut fitting = self.at_least(order) & of_type;
         let mut bound = order;
-        while fitting != 0 {
-            let larger = self.at_least(bound + 1) & fitting;
-            let tightest = fitting & !larger;
-            if tightest != 0 {
-                return Some((PageblockIdx::of(tightest.trailing_zeros()), bound));
-            }
-            fitting = larger;
+        while fitting & fitting.wrapping_sub(1) != 0 {
+            // More than one fits: those without a larger block first.
             bound += 1;
+            let larger = self.at_least(bound) & fitting;
+            if larger != fitting {
+                fitting &= !larger;
+                break;
+            }
+        }
+        if fitting != 0 {
+            let pageblock = PageblockIdx::of(fitting.trailing_zeros());
+            return Some((pageblock, self.state(pageblock).largest()?));
         }
         if !may_break {
             return None;
@@ -180,10 +187,8 @@ impl Region {
     fn break_up(&mut self, pageblock: PageblockIdx) -> u32 {
         self.whole &= !pageblock.mask();
         *self.line_mut(pageblock) = [u64::MAX; 8];
-        for pageblocks in &mut self.at_least {
-            *pageblocks |= pageblock.mask();
-        }
-        self.raise_broken(self.types.kind(pageblock), WHOLE - 1);
+        self.set_orders(pageblock, WHOLE);
+        self.raise_broken(self.state(pageblock).kind(), WHOLE - 1);
         self.lower_whole();
         WHOLE - 1
     }
@@ -218,6 +223,7 @@ impl Region {
                 taken += 1;
             }
             self.remove_whole(gone);
+            self.count_out_whole(migratetype, gone);
         }
         if taken > 0 {
             self.lower_whole();
@@ -227,12 +233,28 @@ impl Region {
 
     /// Takes these pageblocks, which are whole.
     fn remove_whole(&mut self, pageblocks: u64) {
+        // INVARIANT: no free frame, and words of 0 as before.
         self.whole &= !pageblocks;
-        for kind in Migratetype::ALL {
-            let gone = pageblocks & self.types.counted_as(*kind);
-            if gone != 0 {
-                self.count_out(*kind, words::ones(gone) * SIZE);
+        let mut rest = pageblocks;
+        while rest != 0 {
+            self.state_mut(PageblockIdx::of(rest.trailing_zeros()))
+                .set_orders(0);
+            rest &= rest - 1;
+        }
+    }
+
+    /// Counts the frames of pageblocks out that were whole, of which most if not all are of
+    /// `usual`.
+    fn count_out_whole(&mut self, usual: Migratetype, pageblocks: u64) {
+        let mut rest = pageblocks;
+        let others = Migratetype::ALL.iter().filter(|kind| **kind != usual);
+        for kind in core::iter::once(&usual).chain(others) {
+            if rest == 0 {
+                break;
             }
+            let gone = rest & self.types.counted_as(*kind);
+            self.count_out(*kind, words::ones(gone) * SIZE);
+            rest &= !gone;
         }
     }
 }

@@ -152,15 +152,16 @@ impl Region {
         pageblock: PageblockIdx,
         change: impl FnOnce(&mut Types), //
     ) -> usize {
-        let before = self.types.kind(pageblock);
+        let before = self.state(pageblock).kind();
         change(&mut self.types);
         let after = self.types.kind(pageblock);
         if before == after {
             return 0;
         }
+        self.state_mut(pageblock).set_kind(after);
         let free = self.free_in(pageblock);
         self.count_out(before, free);
-        self.count_in(after, free);
+        self.count_in(self.state(pageblock), free);
         self.summarize();
         free
     }

@@ -84,13 +84,6 @@ impl Region {
         words::frames(self.line(pageblock))
     }
 
-    /// Returns the order of the largest block of a broken pageblock.
-    pub(super) fn largest_in(&self, pageblock: PageblockIdx) -> Option<u32> {
-        (0..WHOLE)
-            .rev()
-            .find(|order| self.at_least(*order) & pageblock.mask() != 0)
-    }
-
     /// Counts the free blocks as the kernel's lists would hold them, those above order `max` as
     /// several of that order. `add` is told type, order and number, of a type and order more than
     /// once.
