@@ -174,12 +174,15 @@ impl Default for Pair {
     }
 }
 
-/// Does all actions, and compares after each.
-pub fn follow(actions: impl IntoIterator<Item = Action>) {
+/// Does all actions; checks the region after each, and compares all of it after every so many.
+pub fn follow(actions: impl IntoIterator<Item = Action>, every: usize) {
     let mut pair = Pair::default();
-    for action in actions {
+    for (nr, action) in (1..).zip(actions) {
         pair.act(action);
-        pair.compare();
+        assert_eq!(pair.real.check(), Ok(()), "after {action:?}");
+        if nr % every == 0 {
+            pair.compare();
+        }
     }
     pair.give_all();
     pair.compare();
@@ -483,6 +486,7 @@ impl Pair {
 
     /// Gives all frames back that exist and are not free.
     fn give_all(&mut self) {
+        self.taken.clear();
         for at in 0..FRAMES {
             if self.exists[at] && !self.free[at] {
                 self.give(at, Order::ZERO);

@@ -38,6 +38,6 @@ proptest! {
         memory in memory(),
         actions in vec(any::<[u8; 8]>().prop_map(Action::from_bytes), 0..40),
     ) {
-        follow(memory.into_iter().chain(actions));
+        follow(memory.into_iter().chain(actions), 1);
     }
 }
