@@ -15,6 +15,7 @@ pub mod algo;
 pub mod debugfs;
 pub mod lab;
 pub mod linux;
+mod seam;
 
 use kernel::prelude::*;
 

@@ -131,6 +131,12 @@ impl AllocFlags {
         }
     }
 
+    /// These flags with another mark.
+    #[must_use]
+    pub const fn at(self, mark: Watermark) -> Self {
+        Self { mark, ..self }
+    }
+
     /// Says whether the flag is set.
     pub const fn has(self, flag: AllocFlag) -> bool {
         self.set & 1 << flag.index() != 0

@@ -287,8 +287,8 @@ fn is_boosted(list: &[Candidate], node: NodeId) -> bool {
     of_node(list, node).any(|it| it.zone.boost > NrPages::ZERO)
 }
 
-/// The types that a request takes from when its own has run out, in order.
-const fn fallbacks(migratetype: Migratetype) -> [Migratetype; 2] {
+/// The types that a request takes from when its own has run out, in order (fallbacks[]).
+pub const fn fallbacks(migratetype: Migratetype) -> [Migratetype; 2] {
     match migratetype {
         Migratetype::Movable => [Migratetype::Reclaimable, Migratetype::Unmovable],
         Migratetype::Reclaimable => [Migratetype::Unmovable, Migratetype::Movable],

@@ -17,9 +17,15 @@
 //! # Reference   mm/page_alloc.c: struct free_area, __free_one_page(), expand(): the same blocks,
 //!               by other means.
 
+pub mod frame;
+pub mod guarded;
+pub mod pcp;
 mod place;
 pub mod region;
+pub mod slow;
+pub mod walk;
 mod words;
+pub mod zone;
 
 use super::units::Order;
 

@@ -36,6 +36,13 @@ impl Offset {
         Some(Self(number as u16))
     }
 
+    /// Makes a position of the low bits of a number.
+    pub const fn new_masked(number: usize) -> Self {
+        // CAST: loses nothing, 15 bits are left.
+        // INVARIANT: `FRAMES` is 2^15.
+        Self((number & (FRAMES - 1)) as u16)
+    }
+
     /// Returns the number.
     pub const fn get(self) -> usize {
         // CAST: widens. The mask changes nothing, and tells the compiler of the invariant.

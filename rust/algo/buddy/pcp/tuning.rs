@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How large the lists of a CPU may grow: more under load, less under pressure and with time.
+//!
+//! # Locking     part of the lists, see pcp.rs.
+//! # Cost        O(1); a free that stays below `high` is a few comparisons.
+//! # Limits      as in pcp.rs.
+//! # Reference   `mm/page_alloc.c`: `nr_pcp_alloc()`, `nr_pcp_free()`, `nr_pcp_high()`,
+//!               `free_frozen_page_commit()`, `decay_pcp_high()`.
+
+use super::{
+    super::PAGEBLOCK_ORDER,
+    ListIdx,
+    Pcp, //
+};
+use crate::algo::units::{
+    usize_from,
+    Order, //
+};
+
+/// What the lists are tuned by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tuning {
+    /// Frames that are taken from the zone, or given back, at a time.
+    pub batch: u32,
+    /// The least that `high` is tuned down to.
+    pub high_min: u32,
+    /// The most that `high` is tuned up to.
+    pub high_max: u32,
+    /// The CPU's cache is large: a batch of high-order blocks may stay (PCPF_FREE_HIGH_BATCH).
+    pub keeps_high_batch: bool,
+}
+
+/// How the zone stands, as the tuning wants to know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pressure {
+    /// Free frames are below the high mark (ZONE_BELOW_HIGH).
+    pub is_below_high: bool,
+    /// Reclaim is at work (ZONE_RECLAIM_ACTIVE).
+    pub is_reclaiming: bool,
+}
+
+/// `CONFIG_PCP_BATCH_SCALE_MAX`.
+const BATCH_SCALE_MAX: u32 = 5;
+
+impl Pcp {
+    pub(super) fn clamped(&self) -> u32 {
+        let Tuning {
+            high_min, high_max, ..
+        } = self.tuning;
+        self.high.min(high_max).max(high_min)
+    }
+
+    const fn is_tuned(&self) -> bool {
+        self.tuning.high_min != self.tuning.high_max
+    }
+
+    /// An allocation is tried: what is drained at a time gets smaller.
+    #[inline]
+    pub fn note_alloc(&mut self) {
+        self.free_count >>= 1;
+    }
+
+    /// How many blocks to take from the zone for an empty list.
+    pub fn refill_blocks(&mut self, list: ListIdx, pressure: Pressure) -> usize {
+        let base = self.tuning.batch;
+        self.high = self.clamped();
+        if self.high < base {
+            return 1;
+        }
+        let order = list.order().get();
+        let factor = if order == 0 { self.alloc_factor } else { 0 };
+        let mut batch = base << factor;
+        if self.is_tuned() && !pressure.is_below_high {
+            self.high = (self.high + batch).min(self.tuning.high_max);
+        }
+        if order == 0 {
+            let most = self.high.saturating_sub(self.count).saturating_sub(base);
+            let most = most.max(base);
+            // In a row without a free in between each refill is twice the one before.
+            if batch <= most && self.alloc_factor < BATCH_SCALE_MAX {
+                self.alloc_factor += 1;
+            }
+            batch = batch.min(most);
+        }
+        if batch > 1 {
+            batch = (batch >> order).max(2);
+        }
+        usize_from(batch).min(list.capacity())
+    }
+
+    /// A block was pushed: how many frames are to go back now.
+    #[inline]
+    pub fn excess(&mut self, order: Order, pressure: Pressure) -> u32 {
+        self.alloc_factor >>= 1;
+        let batch = self.tuning.batch;
+        let is_high = order > Order::ZERO && order < PAGEBLOCK_ORDER;
+        let mut frees_all = false;
+        if is_high {
+            frees_all = self.freed_high_order
+                && self.free_count >= batch + self.tuning.high_min / 2
+                && (!self.tuning.keeps_high_batch || self.count >= batch);
+        }
+        self.freed_high_order = is_high;
+        if self.free_count < batch << BATCH_SCALE_MAX {
+            self.free_count += 1 << order.get();
+        }
+        if self.count < self.high && !frees_all && !pressure.is_reclaiming {
+            return 0;
+        }
+        self.excess_slow(frees_all, pressure)
+    }
+
+    #[cold]
+    fn excess_slow(&mut self, frees_all: bool, pressure: Pressure) -> u32 {
+        let batch = self.tuning.batch;
+        let high = self.may_hold(frees_all, pressure);
+        if self.count < high {
+            return 0;
+        }
+        if frees_all {
+            return self.count.min(batch << BATCH_SCALE_MAX);
+        }
+        if high < batch {
+            return 1;
+        }
+        self.free_count.min(high - batch).max(batch)
+    }
+
+    /// How many frames the lists may hold as things stand.
+    fn may_hold(&mut self, frees_all: bool, pressure: Pressure) -> u32 {
+        let Tuning {
+            batch,
+            high_min,
+            high_max,
+            ..
+        } = self.tuning;
+        self.high = self.clamped();
+        let high = self.high;
+        if high == 0 {
+            return 0;
+        }
+        let freed = self.free_count.max(batch);
+        if frees_all {
+            self.high = high.saturating_sub(batch << BATCH_SCALE_MAX).max(high_min);
+            return 0;
+        }
+        if pressure.is_reclaiming {
+            self.high = high.saturating_sub(freed).max(high_min);
+            return self.high.min(batch << 2);
+        }
+        if !self.is_tuned() {
+            return high;
+        }
+        if pressure.is_below_high {
+            self.high = high.saturating_sub(freed).max(high_min);
+            return self.count.max(high_min);
+        }
+        let needed = self.free_count + batch;
+        if self.count >= high && high < needed {
+            self.high = needed.min(high_max).max(high_min);
+        }
+        high
+    }
+
+    /// Lets `high` sink with time; returns how many frames are to go back.
+    pub fn decay(&mut self) -> u32 {
+        let Tuning {
+            batch, high_min, ..
+        } = self.tuning;
+        if self.high > high_min {
+            let kept = self.count.saturating_sub(batch << BATCH_SCALE_MAX);
+            self.high = kept.max(self.high - (self.high >> 3)).max(high_min);
+        }
+        self.count.saturating_sub(self.high)
+    }
+}

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The way of a request through the zones of its list.
+//!
+//!   plan    order, flags, node ----> what every allocation of the kind needs, worked out once
+//!   fast    the preferred zone, when it is above its high mark
+//!   walk    zone by zone: rules of the attempt, watermark, then the zone itself
+//!
+//! # Locking     none of its own; figures of a zone are read as they are at the moment.
+//! # Cost        the fast way: four loads, two of which are of lines that change with each refill of
+//!               any CPU.
+//! # Limits      cpusets, dirty limits and node reclaim are Linux's alone. A node's reclaimer is
+//!               never seen at work: it runs when it is woken.
+//! # Reference   `mm/page_alloc.c`: `get_page_from_freelist()`, `alloc_flags_nofragment()`,
+//!               `zone_watermark_fast()`.
+
+use core::ops::ControlFlow;
+
+use super::{
+    zone::{
+        flag,
+        Memory,
+        Miss,
+        Want,
+        Zone, //
+    },
+    PAGEBLOCK_ORDER, //
+};
+use crate::algo::{
+    snapshot::{
+        would::{
+            Asked,
+            Blocks, //
+        },
+        Watermark, //
+    },
+    units::{
+        FrameIdx,
+        Migratetype,
+        NodeId,
+        NrPages,
+        Order,
+        Pfn,
+        ZoneKind, //
+    },
+    watermark::{
+        self,
+        first_attempt,
+        AllocFlag,
+        AllocFlags,
+        Facts, //
+    },
+};
+use crate::seam::{
+    AtomicUsize,
+    Relaxed, //
+};
+
+/// A zone with its place in the machine, and what keeps requests off it.
+pub struct Site<M> {
+    /// The zone.
+    pub zone: Zone<M>,
+    /// Its node.
+    pub node: NodeId,
+    /// Which zone of the node.
+    pub kind: ZoneKind,
+    /// The page of its frame 0.
+    pub base: Pfn,
+    /// The marks without the boost, by `Watermark::index`.
+    pub marks: [AtomicUsize; Watermark::COUNT],
+    /// What is withheld from requests whose highest zone is another, by `ZoneKind::index`.
+    pub reserve: [AtomicUsize; ZoneKind::COUNT],
+}
+
+impl<M: Memory> Site<M> {
+    /// A zone at its place, with marks and reserves of zero.
+    pub fn new(zone: Zone<M>, node: NodeId, kind: ZoneKind, base: Pfn) -> Self {
+        Self {
+            zone,
+            node,
+            kind,
+            base,
+            marks: Default::default(),
+            reserve: Default::default(),
+        }
+    }
+
+    /// The page of a frame.
+    pub fn pfn(&self, frame: FrameIdx) -> Pfn {
+        self.base + NrPages::new(frame.index())
+    }
+
+    fn reserve_for(&self, highest: ZoneKind) -> usize {
+        let reserve = self.reserve.get(highest.index());
+        reserve.map_or(0, |it| it.load(Relaxed))
+    }
+
+    /// Says whether a request passes a mark, by the numbers and by the blocks.
+    pub fn passes(&self, order: Order, highest: ZoneKind, flags: AllocFlags) -> bool {
+        let figures = self.zone.figures();
+        let count = |it: isize| NrPages::new(usize::try_from(it).unwrap_or(0));
+        let boost = NrPages::new(figures.boost.load(Relaxed));
+        let mut blocks = Blocks::default();
+        if order > Order::ZERO {
+            for &migratetype in Migratetype::ALL {
+                let has = self.zone.has_block(migratetype, order);
+                blocks.set(order, migratetype, has);
+            }
+        }
+        let facts = Facts {
+            free: count(figures.free.load(Relaxed)),
+            highatomic_free: count(figures.free_highatomic.load(Relaxed)),
+            cma_free: count(figures.free_cma.load(Relaxed)),
+            marks: core::array::from_fn(|it| {
+                let mark = self.marks.get(it).map_or(0, |it| it.load(Relaxed));
+                NrPages::new(mark) + boost
+            }),
+            boost,
+            reserve: NrPages::new(self.reserve_for(highest)),
+            blocks: &blocks,
+        };
+        watermark::test(&facts, order, flags).stopped_by.is_none()
+    }
+
+    /// Says at little cost whether a request is far above every mark; `false` decides nothing.
+    #[inline]
+    fn has_plenty(&self, plan: &Plan) -> bool {
+        let figures = self.zone.figures();
+        let high = self.marks.get(Watermark::High.index());
+        let needed = high.map_or(0, |it| it.load(Relaxed))
+            + figures.boost.load(Relaxed)
+            + self.reserve_for(plan.asked.highest)
+            + plan.asked.order.nr_pages().get();
+        let closed = figures.free_highatomic.load(Relaxed) + figures.free_cma.load(Relaxed);
+        let free = figures.free.load(Relaxed) - closed;
+        if free <= isize::try_from(needed).unwrap_or(isize::MAX) {
+            return false;
+        }
+        match plan.asked.order {
+            Order::ZERO => true,
+            order => order <= PAGEBLOCK_ORDER && self.zone.has_whole(),
+        }
+    }
+}
+
+/// The machine as the walk sees it.
+pub trait Machine {
+    /// Where zones keep their state.
+    type Memory: Memory;
+
+    /// Every zone.
+    fn sites(&self) -> &[Site<Self::Memory>];
+
+    /// The zones that a request tries, by their place among [`Machine::sites`].
+    fn list(&self, asked: &Asked) -> &[u16];
+
+    /// The node of a CPU.
+    fn node_of(&self, cpu: usize) -> Option<NodeId>;
+}
+
+/// What every allocation of a kind needs to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    asked: Asked,
+    /// The place among the sites of the first zone of the list; `None` if the list is empty.
+    preferred: Option<u16>,
+    first: AllocFlags,
+}
+
+impl Plan {
+    /// Works out what the first attempt does.
+    pub fn new<A: Machine>(machine: &A, asked: Asked) -> Self {
+        let allowed = |&&it: &&u16| {
+            let site = machine.sites().get(usize::from(it));
+            site.is_some_and(|site| site.kind <= asked.highest)
+        };
+        let preferred = machine.list(&asked).iter().find(allowed).copied();
+        let site = preferred.and_then(|it| machine.sites().get(usize::from(it)));
+        let starts_at = site.map(|site| {
+            let mut sites = machine.sites().iter();
+            let dma32 = |it: &Site<_>| it.node == site.node && it.kind == ZoneKind::Dma32;
+            (site.kind, sites.any(dma32))
+        });
+        Self {
+            asked,
+            preferred,
+            first: first_attempt(asked.order, asked.flags, &asked.rules, starts_at),
+        }
+    }
+
+    /// The request.
+    pub const fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
+    /// What the first attempt may do.
+    pub const fn first_attempt(&self) -> AllocFlags {
+        self.first
+    }
+}
+
+/// A block that was allocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The place of its zone among the sites.
+    pub site: u16,
+    /// Its first frame.
+    pub frame: FrameIdx,
+}
+
+/// What a zone wants of a request for a CPU.
+#[inline]
+fn want<M>(
+    plan: &Plan,
+    site: &Site<M>,
+    node: NodeId,
+    preferred: NodeId,
+    flags: AllocFlags,
+) -> Want {
+    let mut want = Want::new(plan.asked.order, plan.asked.migratetype, flags);
+    want.is_hit = site.node == preferred;
+    want.is_local = site.node == node;
+    want
+}
+
+/// Allocates from the first zone that lets the request (the fast path of
+/// __alloc_frozen_pages_noprof()).
+///
+/// # Errors
+///
+/// [`Miss::Empty`] if no zone does, which leaves the slow path.
+#[inline]
+pub fn alloc<A: Machine>(machine: &A, cpu: usize, plan: &Plan) -> Result<Block, Miss> {
+    let node = machine.node_of(cpu).ok_or(Miss::NoCpu)?;
+    let place = plan.preferred.ok_or(Miss::Empty)?;
+    let site = machine.sites().get(usize::from(place)).ok_or(Miss::Empty)?;
+    if site.has_plenty(plan) {
+        let want = want(plan, site, node, site.node, plan.first);
+        match site.zone.alloc(cpu, &want) {
+            Ok(frame) => return Ok(Block { site: place, frame }),
+            Err(Miss::Empty) => {}
+            Err(miss) => return Err(miss),
+        }
+    }
+    attempt(machine, cpu, plan, plan.first)
+}
+
+/// Walks the list until a zone serves the request or no rule is left to relax
+/// (get_page_from_freelist()).
+///
+/// # Errors
+///
+/// [`Miss::Empty`] if no zone does.
+#[cold]
+#[inline(never)]
+pub fn attempt<A: Machine>(
+    machine: &A,
+    cpu: usize,
+    plan: &Plan,
+    flags: AllocFlags,
+) -> Result<Block, Miss> {
+    let node = machine.node_of(cpu).ok_or(Miss::NoCpu)?;
+    let mut walk = Walk {
+        machine,
+        cpu,
+        node,
+        plan,
+        flags,
+        miss: Miss::Empty,
+    };
+    loop {
+        match walk.once() {
+            ControlFlow::Break(Some(block)) => return Ok(block),
+            ControlFlow::Continue(()) if !walk.flags.has(AllocFlag::NoFragment) => {
+                return Err(walk.miss);
+            }
+            // To leave the node or to fail is worse than to mix types.
+            ControlFlow::Break(None) | ControlFlow::Continue(()) => {
+                walk.flags = walk.flags.without(AllocFlag::NoFragment);
+            }
+        }
+    }
+}
+
+/// One attempt under way.
+struct Walk<'a, A: Machine> {
+    machine: &'a A,
+    cpu: usize,
+    node: NodeId,
+    plan: &'a Plan,
+    flags: AllocFlags,
+    miss: Miss,
+}
+
+impl<A: Machine> Walk<'_, A> {
+    /// Walks the list once: to a block, to where it would leave the node, or to the end.
+    fn once(&mut self) -> ControlFlow<Option<Block>> {
+        let (machine, asked) = (self.machine, &self.plan.asked);
+        let mut preferred = None;
+        for &place in machine.list(asked) {
+            let Some(site) = machine.sites().get(usize::from(place)) else {
+                continue;
+            };
+            if site.kind > asked.highest {
+                continue;
+            }
+            let first = *preferred.get_or_insert(site.node);
+            let leaves = site.node != first && asked.rules.has_many_nodes;
+            if leaves && self.flags.has(AllocFlag::NoFragment) {
+                return ControlFlow::Break(None);
+            }
+            if !self.may_take(site) {
+                continue;
+            }
+            let want = want(self.plan, site, self.node, first, self.flags);
+            match site.zone.alloc(self.cpu, &want) {
+                Ok(frame) => return ControlFlow::Break(Some(Block { site: place, frame })),
+                Err(Miss::Empty) => {}
+                Err(miss) => self.miss = miss,
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Says whether a zone is above the mark of this attempt; notes when it has sunk below high.
+    fn may_take(&self, site: &Site<A::Memory>) -> bool {
+        let (order, highest) = (self.plan.asked.order, self.plan.asked.highest);
+        if self.flags.has(AllocFlag::NoWatermarks) {
+            return true;
+        }
+        let zone_flags = &site.zone.figures().flags;
+        if zone_flags.load(Relaxed) & flag::BELOW_HIGH == 0 {
+            let high = self.flags.at(Watermark::High);
+            if site.passes(order, highest, high) {
+                return true;
+            }
+            zone_flags.fetch_or(flag::BELOW_HIGH, Relaxed);
+        }
+        site.passes(order, highest, self.flags)
+    }
+}

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A zone: regions of frames, the lists of each CPU before them, and the rules between the two.
+//!
+//!   alloc ---> list of the CPU ---> regions: own type ---> CMA ---> claim ---> steal
+//!   free  ---> list of the CPU ---> regions, when the list is long enough
+//!
+//! # Locking     page lists of a CPU (rank 4), then one region at a time (rank 5). The rest are
+//!               atomics: counters are exact when nobody is at work; summaries and the index are
+//!               hints, written under the lock of the region they describe and proved by it.
+//! # Cost        a list that holds a block: one lock, which no other CPU takes but to drain, and
+//!               the state byte of the frame. One refill or drain in `batch` or more takes a region's
+//!               lock and adds to the zone's counter, the only lines that CPUs share.
+//! # Limits      regions are searched from where the CPU found something last, not for the best fit
+//!               of the whole zone: a block is the best fit of its region, and a whole pageblock is
+//!               broken up only if no region has a broken one that fits.
+//! # Reference   `mm/page_alloc.c`: `rmqueue()`, `rmqueue_bulk()`, `free_frozen_page_commit()`.
+
+mod check;
+mod fallback;
+mod free;
+mod reserve;
+mod search;
+
+pub use check::Violation;
+
+use super::{
+    frame::State,
+    guarded::Guarded,
+    pcp::{
+        Event,
+        ListIdx,
+        Pcp,
+        Pressure, //
+    },
+    region::Region,
+    FRAMES,
+    PAGEBLOCK_ORDER, //
+};
+use crate::algo::{
+    units::{
+        FrameIdx,
+        Migratetype,
+        NrPages,
+        Order, //
+    },
+    watermark::{
+        AllocFlag,
+        AllocFlags, //
+    },
+};
+use crate::seam::{
+    AtomicIsize,
+    AtomicU32,
+    AtomicU64,
+    AtomicU8,
+    AtomicUsize,
+    Relaxed, //
+};
+
+/// Where a zone keeps its state; whoever makes the zone allocates it.
+pub trait Memory {
+    /// A region behind its lock.
+    type Region: Guarded<Region>;
+    /// The lists of a CPU behind their lock.
+    type Lists: Guarded<Pcp>;
+
+    /// The regions, from the zone's base on.
+    fn regions(&self) -> &[Self::Region];
+
+    /// The summary of each region.
+    fn summaries(&self) -> &[AtomicU64];
+
+    /// [`index_words`] words, zero at first.
+    fn index(&self) -> &[AtomicU64];
+
+    /// A byte for each pageblock.
+    fn types(&self) -> &[AtomicU8];
+
+    /// A byte for each frame of a region, zero at first; `None` until they are allocated.
+    fn states(&self, region: usize) -> Option<&[AtomicU8]>;
+
+    /// The lists of a CPU.
+    fn lists(&self, cpu: usize) -> Option<&Self::Lists>;
+}
+
+/// How many words [`Memory::index`] has for so many regions.
+pub const fn index_words(regions: usize) -> usize {
+    search::ROWS * regions.div_ceil(64)
+}
+
+/// What is wanted of a zone.
+#[derive(Clone, Copy, Debug)]
+pub struct Want {
+    order: Order,
+    migratetype: Migratetype,
+    flags: AllocFlags,
+    list: Option<ListIdx>,
+    /// Whether the zone's node is the one that was preferred.
+    pub is_hit: bool,
+    /// Whether it is that of the CPU.
+    pub is_local: bool,
+}
+
+impl Want {
+    /// A block of the preferred node for one of its CPUs.
+    pub const fn new(order: Order, migratetype: Migratetype, flags: AllocFlags) -> Self {
+        Self {
+            order,
+            migratetype,
+            flags,
+            list: ListIdx::of(order, migratetype),
+            is_hit: true,
+            is_local: true,
+        }
+    }
+
+    /// The order.
+    pub const fn order(&self) -> Order {
+        self.order
+    }
+
+    /// The type.
+    pub const fn migratetype(&self) -> Migratetype {
+        self.migratetype
+    }
+
+    /// What the attempt may do.
+    pub const fn flags(&self) -> AllocFlags {
+        self.flags
+    }
+}
+
+/// Why a zone gives no block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// It has none that the request may use.
+    Empty,
+    /// The states of this region must be allocated first: see [`Memory::states`].
+    NotReady(usize),
+    /// There are no lists for this CPU.
+    NoCpu,
+    /// A frame that was free by all lists and regions is in use: it is left alone from now on.
+    Corrupt(FrameIdx),
+}
+
+/// The numbers of a zone that allocation goes by; all are frames.
+#[derive(Default)]
+pub struct Figures {
+    /// Free ones in regions, those of isolated pageblocks apart (NR_FREE_PAGES).
+    pub free: AtomicIsize,
+    /// Those of them in CMA areas (NR_FREE_CMA_PAGES).
+    pub free_cma: AtomicIsize,
+    /// Those of them in the highatomic reserve (nr_free_highatomic).
+    pub free_highatomic: AtomicIsize,
+    /// In pageblocks of the highatomic reserve (nr_reserved_highatomic).
+    pub highatomic: AtomicUsize,
+    /// The boost of the watermarks (watermark_boost).
+    pub boost: AtomicUsize,
+    /// The most that the boost comes to; 0 for never.
+    pub boost_max: AtomicUsize,
+    /// Handed over at boot (managed_pages).
+    pub managed: AtomicUsize,
+    /// `ZONE_BELOW_HIGH`, `ZONE_RECLAIM_ACTIVE`, `ZONE_BOOSTED_WATERMARK` as bits 0, 1, 2.
+    pub flags: AtomicU32,
+}
+
+/// Bits of [`Figures::flags`].
+pub mod flag {
+    /// Free frames were seen below the high mark (ZONE_BELOW_HIGH).
+    pub const BELOW_HIGH: u32 = 1;
+    /// Reclaim is at work (ZONE_RECLAIM_ACTIVE).
+    pub const RECLAIM_ACTIVE: u32 = 2;
+    /// The marks were boosted, and nobody was told yet (ZONE_BOOSTED_WATERMARK).
+    pub const BOOSTED: u32 = 4;
+}
+
+/// A zone.
+pub struct Zone<M> {
+    memory: M,
+    figures: Figures,
+    max_order: Order,
+}
+
+impl<M: Memory> Zone<M> {
+    /// A zone without frames; `memory` is as it was allocated.
+    pub fn new(memory: M, max_order: Order) -> Self {
+        Self {
+            memory,
+            figures: Figures::default(),
+            max_order,
+        }
+    }
+
+    /// Its storage.
+    pub const fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    /// Its numbers.
+    pub const fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// The largest order.
+    pub const fn max_order(&self) -> Order {
+        self.max_order
+    }
+
+    /// Hands frames over, at boot: they are free from now on, and their pageblocks have this type.
+    pub fn add(&self, from: FrameIdx, frames: NrPages, migratetype: Migratetype) {
+        let (mut at, end) = (from.index(), from.index().saturating_add(frames.get()));
+        while at < end {
+            let (region, start) = (at / FRAMES, at % FRAMES);
+            let stop = FRAMES.min(start + (end - at));
+            self.on_region(region, |it| it.add(start, stop, migratetype));
+            let last = at + (stop - start) - 1;
+            for block in at >> PAGEBLOCK_ORDER.get()..=last >> PAGEBLOCK_ORDER.get() {
+                self.set_type(block, migratetype, false);
+            }
+            self.figures.managed.fetch_add(stop - start, Relaxed);
+            self.count_free(migratetype, signed(stop - start));
+            at += stop - start;
+        }
+    }
+
+    /// How the zone stands.
+    #[inline]
+    fn pressure(&self) -> Pressure {
+        let flags = self.figures.flags.load(Relaxed);
+        Pressure {
+            is_below_high: flags & flag::BELOW_HIGH != 0,
+            is_reclaiming: flags & flag::RECLAIM_ACTIVE != 0,
+        }
+    }
+
+    /// Adds to the numbers of free frames, of those whose pageblocks have this type.
+    fn count_free(&self, migratetype: Migratetype, change: isize) {
+        let figures = &self.figures;
+        match migratetype {
+            Migratetype::Isolate => return,
+            Migratetype::Cma => drop(figures.free_cma.fetch_add(change, Relaxed)),
+            Migratetype::HighAtomic => drop(figures.free_highatomic.fetch_add(change, Relaxed)),
+            _ => {}
+        }
+        figures.free.fetch_add(change, Relaxed);
+    }
+
+    /// Allocates a block for a CPU.
+    ///
+    /// # Errors
+    ///
+    /// See [`Miss`].
+    #[inline]
+    pub fn alloc(&self, cpu: usize, want: &Want) -> Result<FrameIdx, Miss> {
+        let lists = self.memory.lists(cpu).ok_or(Miss::NoCpu)?;
+        if let Some(list) = want.list {
+            let taken = lists.with(|pcp| {
+                pcp.note_alloc();
+                let frame = match pcp.pop(list) {
+                    Some(frame) => frame,
+                    None => self.refill(pcp, list, want)?,
+                };
+                note_alloc(pcp, want);
+                Ok(frame)
+            });
+            match taken {
+                Ok(frame) => return self.hand_out(frame, want),
+                Err(Miss::Empty) => {}
+                Err(miss) => return Err(miss),
+            }
+        }
+        self.alloc_direct(lists, want)
+    }
+
+    /// Notes that a frame begins a block that was given out.
+    #[inline]
+    fn hand_out(&self, frame: u32, want: &Want) -> Result<FrameIdx, Miss> {
+        let at = FrameIdx::new(frame);
+        let state = self.state(at).ok_or(Miss::NotReady(at.region()))?;
+        if state.load(Relaxed) != State::NONE.byte() {
+            return Err(Miss::Corrupt(at));
+        }
+        state.store(State::given(want.order, want.migratetype).byte(), Relaxed);
+        Ok(at)
+    }
+
+    /// The state of a frame, once its region has them.
+    #[inline]
+    fn state(&self, frame: FrameIdx) -> Option<&AtomicU8> {
+        let states = self.memory.states(frame.region())?;
+        states.get(frame.offset().get())
+    }
+
+    /// Fills an empty list from the regions, and takes one block of it.
+    #[cold]
+    #[inline(never)]
+    fn refill(&self, pcp: &mut Pcp, list: ListIdx, want: &Want) -> Result<u32, Miss> {
+        // Lists that were filled would leave the reserve as it is, which may be needed soon.
+        if want.flags.has(AllocFlag::HighAtomic) {
+            return Err(Miss::Empty);
+        }
+        let blocks = pcp.refill_blocks(list, self.pressure());
+        let mut hint = pcp.hint(want.migratetype);
+        let mut taken = 0;
+        self.take_many(want, blocks, &mut hint, &mut |frame| {
+            pcp.push(list, frame);
+            taken += 1;
+        })?;
+        pcp.set_hint(want.migratetype, hint);
+        // Regions give from low to high, and so shall the list.
+        pcp.reverse_latest(list, taken);
+        pcp.note(Event::Refill, 1);
+        pcp.pop(list).ok_or(Miss::Empty)
+    }
+
+    /// Allocates a block past the lists (rmqueue_buddy()).
+    #[inline(never)]
+    fn alloc_direct(&self, lists: &M::Lists, want: &Want) -> Result<FrameIdx, Miss> {
+        let mut frame = None;
+        let mut hint = 0;
+        let mut out = |at| frame = Some(at);
+        let reserve = Want {
+            migratetype: Migratetype::HighAtomic,
+            ..*want
+        };
+        let mut taken = 0;
+        if want.flags.has(AllocFlag::HighAtomic) {
+            taken = self.take_type(&reserve, 1, &mut hint, &mut out)?;
+        }
+        if taken == 0 {
+            let may = want.flags.has(AllocFlag::NonBlock) || want.flags.has(AllocFlag::Oom);
+            match self.take_many(want, 1, &mut hint, &mut out) {
+                Ok(_) => {}
+                Err(Miss::Empty) if may => {
+                    self.take_type(&reserve, 1, &mut hint, &mut out)?;
+                }
+                Err(miss) => return Err(miss),
+            }
+        }
+        let frame = frame.ok_or(Miss::Empty)?;
+        let at = self.hand_out(frame, want)?;
+        if want.flags.has(AllocFlag::HighAtomic) {
+            self.reserve_highatomic(at, want.order);
+        }
+        lists.with(|pcp| note_alloc(pcp, want));
+        Ok(at)
+    }
+}
+
+/// Counts an allocation (__count_zid_vm_events(), zone_statistics()).
+#[inline]
+fn note_alloc(pcp: &mut Pcp, want: &Want) {
+    pcp.note(Event::Alloc, 1 << want.order.get());
+    let (hit, local) = match (want.is_hit, want.is_local) {
+        (true, true) => (Event::NumaHit, Event::NumaLocal),
+        (true, false) => (Event::NumaHit, Event::NumaOther),
+        (false, true) => (Event::NumaMiss, Event::NumaLocal),
+        (false, false) => (Event::NumaMiss, Event::NumaOther),
+    };
+    pcp.note(hit, 1);
+    pcp.note(local, 1);
+}
+
+/// A number of frames as a change of a counter.
+fn signed(frames: usize) -> isize {
+    isize::try_from(frames).unwrap_or(isize::MAX)
+}

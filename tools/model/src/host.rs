@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Zones of the private manager on the host: their storage on the heap, and locks of the host.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, AtomicU8};
+use std::sync::Mutex;
+
+use crate::algo::buddy::guarded::Guarded;
+use crate::algo::buddy::pcp::{Pcp, Tuning};
+use crate::algo::buddy::region::Region;
+use crate::algo::buddy::zone::{index_words, Memory, Zone};
+use crate::algo::buddy::{FRAMES, PAGEBLOCKS};
+use crate::algo::units::Order;
+
+/// A lock of the host.
+pub trait Lock<T>: Guarded<T> {
+    /// Puts a value behind a lock.
+    fn new(value: T) -> Self;
+}
+
+/// No lock at all, for one thread.
+pub struct Alone<T>(RefCell<T>);
+
+impl<T> Lock<T> for Alone<T> {
+    fn new(value: T) -> Self {
+        Self(RefCell::new(value))
+    }
+}
+
+impl<T> Guarded<T> for Alone<T> {
+    fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        work(&mut self.0.borrow_mut())
+    }
+
+    fn try_with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.0.try_borrow_mut().ok().map(|mut it| work(&mut it))
+    }
+}
+
+impl<T> Lock<T> for Mutex<T> {
+    fn new(value: T) -> Self {
+        Self::new(value)
+    }
+}
+
+impl<T> Guarded<T> for Mutex<T> {
+    fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        work(&mut self.lock().expect("no test ends with the lock held"))
+    }
+
+    fn try_with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.try_lock().ok().map(|mut it| work(&mut it))
+    }
+}
+
+/// The storage of a zone; locks of regions are `R`, those of a CPU's lists are `P`.
+pub struct HostMemory<R, P> {
+    regions: Vec<R>,
+    summaries: Vec<AtomicU64>,
+    index: Vec<AtomicU64>,
+    types: Vec<AtomicU8>,
+    states: Vec<AtomicU8>,
+    lists: Vec<P>,
+}
+
+fn zeroed<T: Default>(count: usize) -> Vec<T> {
+    std::iter::repeat_with(T::default).take(count).collect()
+}
+
+impl<R: Lock<Region>, P: Lock<Pcp>> HostMemory<R, P> {
+    /// Storage for so many regions and CPUs.
+    pub fn new(regions: usize, cpus: usize, tuning: Tuning) -> Self {
+        Self {
+            regions: (0..regions).map(|_| R::new(Region::new())).collect(),
+            summaries: zeroed(regions),
+            index: zeroed(index_words(regions)),
+            types: zeroed(regions * PAGEBLOCKS),
+            states: zeroed(regions * FRAMES),
+            lists: (0..cpus).map(|_| P::new(Pcp::new(tuning))).collect(),
+        }
+    }
+}
+
+impl<R: Lock<Region>, P: Lock<Pcp>> Memory for HostMemory<R, P> {
+    type Region = R;
+    type Lists = P;
+
+    fn regions(&self) -> &[R] {
+        &self.regions
+    }
+
+    fn summaries(&self) -> &[AtomicU64] {
+        &self.summaries
+    }
+
+    fn index(&self) -> &[AtomicU64] {
+        &self.index
+    }
+
+    fn types(&self) -> &[AtomicU8] {
+        &self.types
+    }
+
+    fn states(&self, region: usize) -> Option<&[AtomicU8]> {
+        self.states.get(region * FRAMES..(region + 1) * FRAMES)
+    }
+
+    fn lists(&self, cpu: usize) -> Option<&P> {
+        self.lists.get(cpu)
+    }
+}
+
+/// An empty zone for one thread.
+pub type LoneZone = Zone<HostMemory<Alone<Region>, Alone<Pcp>>>;
+
+/// An empty zone for threads.
+pub type SharedZone = Zone<HostMemory<Mutex<Region>, Mutex<Pcp>>>;
+
+/// An empty zone of this many regions.
+pub fn zone<R: Lock<Region>, P: Lock<Pcp>>(
+    regions: usize,
+    cpus: usize,
+    tuning: Tuning,
+) -> Zone<HostMemory<R, P>> {
+    let max_order = Order::new(10).expect("an order");
+    Zone::new(HostMemory::new(regions, cpus, tuning), max_order)
+}
