@@ -8,7 +8,7 @@
 //!   free(5, 0) is a double free or on a list of a CPU: its state does not say, the region does.
 //!
 //! # Locking     one atomic byte a frame. Whoever has taken a frame sets it and whoever frees
-//!               clears it with a compare-exchange: of two frees at once one is refused.
+//!               clears it with an exchange: of two frees at once one is refused.
 //! # Cost        a byte a frame.
 //! # Reference   `mm/page_alloc.c`: `free_page_is_bad()`, which sees less.
 
@@ -81,6 +81,13 @@ impl State {
         self.0
     }
 
+    /// Says whether a block of this order that was given out starts here.
+    #[inline]
+    pub const fn is_given(self, order: Order) -> bool {
+        // CAST: at most 18.
+        self.0 & (Self::GIVEN | 31) == Self::GIVEN | order.get() as u8
+    }
+
     /// The order of the block that starts here, if it was given out.
     pub fn order(self) -> Option<Order> {
         match self.0 & Self::GIVEN {
@@ -115,8 +122,6 @@ pub enum WrongFree {
     Tail(FrameIdx, Order),
     /// It was given out with this order.
     Order(Order),
-    /// Another free of it is under way.
-    Race,
 }
 
 impl fmt::Display for WrongFree {
@@ -135,7 +140,6 @@ impl fmt::Display for WrongFree {
                 write!(f, "inside of the block of order {order} at frame {head}")
             }
             Self::Order(order) => write!(f, "allocated with order {order}"),
-            Self::Race => f.write_str("double free: another free is under way"),
         }
     }
 }

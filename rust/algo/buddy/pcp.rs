@@ -2,7 +2,7 @@
 
 //! Page lists of one CPU and zone: stacks of free blocks, and how large they may grow.
 //!
-//!   list     U0 M0 R0  U1 M1 R1  U2 M2 R2  U3 M3 R3  UR9 M9
+//!   list     U0 M0 R0  U1 M1 R1  ...  U8 M8 R8  UR9 M9
 //!   entries  [ oldest ... latest |          ]      push and pop at the end; a drain takes the
 //!                                                  oldest, which are cold
 //!
@@ -10,7 +10,7 @@
 //! # Cost        push and pop O(1); a drain moves what stays, at most 4 KiB; 16 KiB a CPU and zone.
 //! # Limits      a list is an array: it holds at most [`ListIdx::capacity`] blocks, where Linux's
 //!               are bounded by `high` alone, and `high` is cut to what the arrays can hold.
-//!               There are no lists of orders 4 to 8 and above 9.
+//!               Pageblocks, whose lists are drained apart, do not count for `high`.
 //! # Reference   `mm/page_alloc.c`: `order_to_pindex()`, `nr_pcp_alloc()`, `nr_pcp_free()`,
 //!               `nr_pcp_high()`, `free_frozen_page_commit()`, `decay_pcp_high()`.
 
@@ -19,6 +19,7 @@ mod list;
 mod tests;
 mod tuning;
 
+use super::PAGEBLOCK_ORDER;
 use crate::algo::units::{
     named,
     usize_from,
@@ -28,7 +29,9 @@ use crate::algo::units::{
 
 use list::{
     type_index,
-    START,
+    List,
+    EMPTY,
+    ENTRIES,
     TYPES, //
 };
 pub use list::{
@@ -67,21 +70,23 @@ named! {
 /// The page lists of a CPU and zone.
 pub struct Pcp {
     tuning: Tuning,
-    /// How many frames the lists may hold before some go back.
+    /// How many frames the lists may hold before some go back, pageblocks apart.
     high: u32,
-    /// How many they hold.
+    /// How many they hold, pageblocks apart.
     count: u32,
     /// How often `batch` is doubled for the next refill.
     alloc_factor: u32,
     /// Frames freed in a row.
     free_count: u32,
+    /// How often two is doubled for the next refill with pageblocks.
+    huge_factor: u32,
     /// The last free was one of a high order (PCPF_PREV_FREE_HIGH_ORDER).
     freed_high_order: bool,
     /// Where the last refill found something: the next one starts there.
     hint: [u32; TYPES],
     events: [u64; Event::COUNT],
-    length: [u16; LISTS],
-    entries: [u32; START[LISTS]],
+    lists: [List; LISTS],
+    entries: [u32; ENTRIES],
 }
 
 impl Pcp {
@@ -93,12 +98,19 @@ impl Pcp {
             count: 0,
             alloc_factor: 0,
             free_count: 0,
+            huge_factor: 0,
             freed_high_order: false,
             hint: [0; TYPES],
             events: [0; Event::COUNT],
-            length: [0; LISTS],
-            entries: [0; START[LISTS]],
+            lists: EMPTY,
+            entries: [0; ENTRIES],
         }
+    }
+
+    /// Makes empty lists of zeroed memory, where a value as large as this one cannot be moved.
+    pub fn init(&mut self, tuning: Tuning) {
+        self.lists = EMPTY;
+        self.tune(tuning);
     }
 
     /// Sets what the lists are tuned by.
@@ -108,8 +120,9 @@ impl Pcp {
     }
 
     /// Frames in all lists.
-    pub const fn count(&self) -> u32 {
-        self.count
+    pub fn count(&self) -> usize {
+        let frames = |list: ListIdx| self.length(list) << list.order().get();
+        ListIdx::all().map(frames).sum()
     }
 
     /// How many frames the lists may hold before some go back.
@@ -139,14 +152,21 @@ impl Pcp {
 
     /// Blocks in a list.
     pub fn length(&self, list: ListIdx) -> usize {
-        self.length.get(list.index()).map_or(0, |&it| it.into())
+        let list = self.lists.get(list.index());
+        list.map_or(0, |it| it.length.into())
     }
 
     /// The blocks of a list, oldest first.
     pub fn entries(&self, list: ListIdx) -> &[u32] {
-        let start = START[list.index()];
-        let range = start..start + self.length(list);
+        let range = self.range(list);
         self.entries.get(range).unwrap_or(&[])
+    }
+
+    /// Where the blocks of a list are.
+    fn range(&self, list: ListIdx) -> core::ops::Range<usize> {
+        let start = self.lists.get(list.index());
+        let start = start.map_or(0, |it| it.start.into());
+        start..start + self.length(list)
     }
 
     /// Where the last refill for this type found something.
@@ -159,19 +179,35 @@ impl Pcp {
         self.hint[type_index(migratetype)] = hint;
     }
 
-    /// The frames in all lists, counted; `None` if `count` says something else.
+    /// The frames in all lists; `None` if what is kept of them says something else.
     pub fn recount(&self) -> Option<usize> {
-        let frames = |list: ListIdx| self.length(list) << list.order().get();
-        let sum = ListIdx::all().map(frames).sum();
-        (sum == usize_from(self.count)).then_some(sum)
+        let huge = |list: &ListIdx| list.is_huge();
+        let huge = ListIdx::all().filter(huge).map(|list| self.length(list));
+        let huge = huge.sum::<usize>() << PAGEBLOCK_ORDER.get();
+        (self.count() == usize_from(self.count) + huge).then_some(self.count())
     }
 
     /// How often something happened, or to how many frames.
     pub fn event(&self, event: Event) -> u64 {
-        self.events.get(event.index()).copied().unwrap_or(0)
+        let noted = self.events.get(event.index()).copied().unwrap_or(0);
+        let blocks = self.lists.iter().map(|list| list.allocs);
+        let frames = |list: &List, blocks: u64| blocks << list.order;
+        let counted: u64 = match event {
+            Event::Alloc => self.lists.iter().map(|it| frames(it, it.allocs)).sum(),
+            Event::Free => self.lists.iter().map(|it| frames(it, it.frees)).sum(),
+            // Of blocks that came through a list only those are noted that came another way.
+            Event::NumaHit => blocks
+                .sum::<u64>()
+                .wrapping_sub(self.event(Event::NumaMiss)),
+            Event::NumaLocal => blocks
+                .sum::<u64>()
+                .wrapping_sub(self.event(Event::NumaOther)),
+            _ => 0,
+        };
+        noted.wrapping_add(counted)
     }
 
-    /// Counts an event.
+    /// Counts an event, to a block that did not come through a list.
     #[inline]
     pub fn note(&mut self, event: Event, times: u64) {
         if let Some(count) = self.events.get_mut(event.index()) {
@@ -182,75 +218,99 @@ impl Pcp {
     /// Takes the latest block of a list.
     #[inline]
     pub fn pop(&mut self, list: ListIdx) -> Option<u32> {
-        let length = self.length.get_mut(list.index())?;
-        *length = length.checked_sub(1)?;
-        self.count = self.count.wrapping_sub(1 << list.order().get());
-        let at = START[list.index()] + usize::from(*length);
+        let place = self.lists.get_mut(list.index())?;
+        place.length = place.length.checked_sub(1)?;
+        place.allocs += 1;
+        if !list.is_huge() {
+            self.count = self.count.wrapping_sub(1 << place.order);
+        }
+        let at = usize::from(place.start + place.length);
         self.entries.get(at).copied()
     }
 
     /// Adds a block to a list; `false` if that is full.
     #[inline]
     pub fn push(&mut self, list: ListIdx, frame: u32) -> bool {
-        let Some(length) = self.length.get_mut(list.index()) else {
+        let Some(place) = self.lists.get_mut(list.index()) else {
             return false;
         };
-        if usize::from(*length) >= list.capacity() {
+        if place.length >= place.capacity {
             return false;
         }
-        let at = START[list.index()] + usize::from(*length);
-        let Some(place) = self.entries.get_mut(at) else {
+        let at = usize::from(place.start + place.length);
+        let Some(entry) = self.entries.get_mut(at) else {
             return false;
         };
-        *place = frame;
-        *length += 1;
-        self.count = self.count.wrapping_add(1 << list.order().get());
+        *entry = frame;
+        place.length += 1;
+        if !list.is_huge() {
+            self.count = self.count.wrapping_add(1 << place.order);
+        }
         true
     }
 
-    /// Turns the latest `count` blocks of a list round, so that they come out as they went in.
-    pub fn reverse_latest(&mut self, list: ListIdx, count: usize) {
-        let end = START[list.index()] + self.length(list);
-        let start = end - count.min(self.length(list));
-        if let Some(latest) = self.entries.get_mut(start..end) {
-            latest.reverse();
+    /// Counts a block that is freed through a list.
+    #[inline]
+    pub fn note_free(&mut self, list: ListIdx) {
+        if let Some(place) = self.lists.get_mut(list.index()) {
+            place.frees += 1;
         }
     }
 
+    /// Adds blocks to an empty list so that they come out in the order in which `fill` gives them;
+    /// `fill` gets the place for so many of them, and says how many there are.
+    pub fn fill<E>(
+        &mut self,
+        list: ListIdx,
+        blocks: usize,
+        fill: impl FnOnce(&mut [u32]) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        let start = self.range(list).start;
+        let end = start + blocks.min(list.capacity());
+        let Some(place) = self.entries.get_mut(start..end) else {
+            return Ok(());
+        };
+        let filled = fill(place)?.min(place.len());
+        if let Some(filled) = place.get_mut(..filled) {
+            filled.reverse();
+        }
+        if let Some(place) = self.lists.get_mut(list.index()) {
+            // CAST: a list has at most 1024 entries.
+            place.length = filled as u16;
+            if !list.is_huge() {
+                self.count += (filled as u32) << place.order;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes the oldest blocks of the lists, from this list on, until they come to `frames` or none
-    /// is left; `give` gets them list by list.
-    pub fn drain(&mut self, from: ListIdx, frames: u32, mut give: impl FnMut(Order, &[u32])) {
+    /// is left; `give` gets them list by list, and may change their order.
+    pub fn drain(&mut self, from: ListIdx, frames: usize, mut give: impl FnMut(Order, &mut [u32])) {
         let mut left = frames;
         let lists = ListIdx::all()
             .skip(from.index())
             .chain(ListIdx::all().take(from.index()));
         for list in lists {
-            if left == 0 {
-                break;
-            }
-            let (start, length) = (START[list.index()], self.length(list));
-            if length == 0 {
-                continue;
-            }
-            let order = list.order().get();
-            // CAST: rounds up to at least one.
-            let wanted = usize_from(left.div_ceil(1 << order)).min(length);
-            let Some(entries) = self.entries.get_mut(start..start + length) else {
+            let (range, order) = (self.range(list), list.order());
+            let wanted = left.div_ceil(order.nr_pages().get()).min(range.len());
+            let Some(entries) = self.entries.get_mut(range) else {
                 continue;
             };
-            let Some(oldest) = entries.get(..wanted) else {
+            let Some(oldest) = entries.get_mut(..wanted).filter(|it| !it.is_empty()) else {
                 continue;
             };
-            give(list.order(), oldest);
+            give(order, oldest);
             entries.copy_within(wanted.., 0);
-            let Some(place) = self.length.get_mut(list.index()) else {
-                continue;
-            };
-            // CAST: a list has at most 1024 entries.
-            *place -= wanted as u16;
-            let drained = (wanted as u32) << order;
-            self.count = self.count.wrapping_sub(drained);
+            let drained = wanted << order.get();
             left = left.saturating_sub(drained);
+            if let Some(place) = self.lists.get_mut(list.index()) {
+                // CAST: a list has at most 1024 entries.
+                place.length -= wanted as u16;
+                if !list.is_huge() {
+                    self.count = self.count.wrapping_sub(drained as u32);
+                }
+            }
         }
     }
 }

@@ -80,6 +80,12 @@ pub trait Memory {
     /// A byte for each frame of a region, zero at first; `None` until they are allocated.
     fn states(&self, region: usize) -> Option<&[AtomicU8]>;
 
+    /// The byte of one frame.
+    #[inline]
+    fn state(&self, frame: FrameIdx) -> Option<&AtomicU8> {
+        self.states(frame.region())?.get(frame.offset().get())
+    }
+
     /// The lists of a CPU.
     fn lists(&self, cpu: usize) -> Option<&Self::Lists>;
 }
@@ -261,7 +267,7 @@ impl<M: Memory> Zone<M> {
                     Some(frame) => frame,
                     None => self.refill(pcp, list, want)?,
                 };
-                note_alloc(pcp, want);
+                note_numa(pcp, want);
                 Ok(frame)
             });
             match taken {
@@ -277,19 +283,12 @@ impl<M: Memory> Zone<M> {
     #[inline]
     fn hand_out(&self, frame: u32, want: &Want) -> Result<FrameIdx, Miss> {
         let at = FrameIdx::new(frame);
-        let state = self.state(at).ok_or(Miss::NotReady(at.region()))?;
+        let state = self.memory.state(at).ok_or(Miss::NotReady(at.region()))?;
         if state.load(Relaxed) != State::NONE.byte() {
             return Err(Miss::Corrupt(at));
         }
         state.store(State::given(want.order, want.migratetype).byte(), Relaxed);
         Ok(at)
-    }
-
-    /// The state of a frame, once its region has them.
-    #[inline]
-    fn state(&self, frame: FrameIdx) -> Option<&AtomicU8> {
-        let states = self.memory.states(frame.region())?;
-        states.get(frame.offset().get())
     }
 
     /// Fills an empty list from the regions, and takes one block of it.
@@ -302,14 +301,15 @@ impl<M: Memory> Zone<M> {
         }
         let blocks = pcp.refill_blocks(list, self.pressure());
         let mut hint = pcp.hint(want.migratetype);
-        let mut taken = 0;
-        self.take_many(want, blocks, &mut hint, &mut |frame| {
-            pcp.push(list, frame);
-            taken += 1;
+        pcp.fill(list, blocks, |places| {
+            let mut places = places.iter_mut();
+            self.take_many(want, blocks, &mut hint, &mut |frame| {
+                if let Some(place) = places.next() {
+                    *place = frame;
+                }
+            })
         })?;
         pcp.set_hint(want.migratetype, hint);
-        // Regions give from low to high, and so shall the list.
-        pcp.reverse_latest(list, taken);
         pcp.note(Event::Refill, 1);
         pcp.pop(list).ok_or(Miss::Empty)
     }
@@ -348,18 +348,24 @@ impl<M: Memory> Zone<M> {
     }
 }
 
-/// Counts an allocation (__count_zid_vm_events(), zone_statistics()).
+/// Counts where a block came from, if it is not the usual way.
 #[inline]
+fn note_numa(pcp: &mut Pcp, want: &Want) {
+    if !want.is_hit {
+        pcp.note(Event::NumaMiss, 1);
+    }
+    if !want.is_local {
+        pcp.note(Event::NumaOther, 1);
+    }
+}
+
+/// Counts a block that did not come through a list (__count_zid_vm_events(), zone_statistics()).
 fn note_alloc(pcp: &mut Pcp, want: &Want) {
     pcp.note(Event::Alloc, 1 << want.order.get());
-    let (hit, local) = match (want.is_hit, want.is_local) {
-        (true, true) => (Event::NumaHit, Event::NumaLocal),
-        (true, false) => (Event::NumaHit, Event::NumaOther),
-        (false, true) => (Event::NumaMiss, Event::NumaLocal),
-        (false, false) => (Event::NumaMiss, Event::NumaOther),
-    };
-    pcp.note(hit, 1);
-    pcp.note(local, 1);
+    note_numa(pcp, want);
+    // What came another way is taken off what came at all.
+    pcp.note(Event::NumaHit, 1);
+    pcp.note(Event::NumaLocal, 1);
 }
 
 /// A number of frames as a change of a counter.

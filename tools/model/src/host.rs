@@ -11,7 +11,7 @@ use crate::algo::buddy::pcp::{Pcp, Tuning};
 use crate::algo::buddy::region::Region;
 use crate::algo::buddy::zone::{index_words, Memory, Zone};
 use crate::algo::buddy::{FRAMES, PAGEBLOCKS};
-use crate::algo::units::Order;
+use crate::algo::units::{FrameIdx, Order};
 
 /// A lock of the host.
 pub trait Lock<T>: Guarded<T> {
@@ -106,6 +106,12 @@ impl<R: Lock<Region>, P: Lock<Pcp>> Memory for HostMemory<R, P> {
         self.states.get(region * FRAMES..(region + 1) * FRAMES)
     }
 
+    #[inline]
+    fn state(&self, frame: FrameIdx) -> Option<&AtomicU8> {
+        self.states.get(frame.index())
+    }
+
+    #[inline]
     fn lists(&self, cpu: usize) -> Option<&P> {
         self.lists.get(cpu)
     }

@@ -158,7 +158,6 @@ fn named_right(model: &Model, frame: u32, order: Order, wrong: WrongFree) {
         WrongFree::Tail(head, given) => assert_eq!(holder, Some((&head.get(), &given))),
         WrongFree::Misaligned => assert!(!FrameIdx::new(frame).is_aligned(order)),
         WrongFree::Free(..) | WrongFree::OnList => assert_eq!(holder, None),
-        WrongFree::Race => panic!("there is one thread"),
     }
 }
 

@@ -25,16 +25,17 @@ fn lists_are_numbered_as_in_linux() {
         (0, Reclaimable, 2),
         (1, Unmovable, 3),
         (3, Reclaimable, 11),
-        (9, Unmovable, 12),
-        (9, Reclaimable, 12),
-        (9, Movable, 13),
+        (8, Reclaimable, 26),
+        (9, Unmovable, 27),
+        (9, Reclaimable, 27),
+        (9, Movable, 28),
         (0, HighAtomic, 1),
         (0, Cma, 1),
     ] {
         assert_eq!(list(order, migratetype).index(), index);
         assert_eq!(list(order, migratetype).order().get(), order);
     }
-    for order in [4, 5, 8, 10, 18] {
+    for order in [10, 11, 18] {
         assert_eq!(ListIdx::of(Order::new(order).unwrap(), Movable), None);
     }
     assert_eq!(ListIdx::all().count(), LISTS);
@@ -50,7 +51,8 @@ fn a_full_list_takes_no_more_and_spoils_no_other() {
         assert_eq!(pushed, list.capacity());
     }
     let frames = ListIdx::all().map(|list| list.capacity() << list.order().get());
-    assert_eq!(usize_from(pcp.count()), frames.sum::<usize>());
+    assert_eq!(pcp.count(), frames.sum::<usize>());
+    assert_eq!(pcp.recount(), Some(pcp.count()));
     for list in ListIdx::all() {
         let base = 10_000 * u32::try_from(list.index()).unwrap();
         let popped: Vec<_> = std::iter::from_fn(|| pcp.pop(list)).collect();
@@ -103,19 +105,41 @@ fn refills_grow_in_a_row() {
     assert_eq!(sizes, [63, 126, 252, 504]);
     for _ in 0..5 {
         assert!(pcp.push(unmovable, 1));
-        pcp.excess(Order::ZERO, Pressure::default());
+        pcp.excess(unmovable, Pressure::default());
     }
     assert_eq!(refill(&mut pcp), 63);
 }
 
-/// Of order 3 an eighth of a batch is taken; of order 9 two, as Linux does.
+/// Of order 3 an eighth of a batch is taken, of order 8 two blocks.
 #[test]
 fn refills_of_high_orders_are_small() {
     let mut pcp = Pcp::new(TUNING);
     let pressure = Pressure::default();
     let movable = Migratetype::Movable;
     assert_eq!(pcp.refill_blocks(list(3, movable), pressure), 7);
-    assert_eq!(pcp.refill_blocks(list(9, movable), pressure), 2);
+    assert_eq!(pcp.refill_blocks(list(8, movable), pressure), 2);
+}
+
+/// Pageblocks: 2, 4, 8 ... in a row, up to what an eighth of the zone allows; half of them goes
+/// back when there are more.
+#[test]
+fn pageblocks_are_kept_by_a_limit_of_their_own() {
+    let mut pcp = Pcp::new(Tuning {
+        high_max: 16 << 10,
+        ..TUNING
+    });
+    let (movable, pressure) = (list(9, Migratetype::Movable), Pressure::default());
+    let refill = |pcp: &mut Pcp| pcp.refill_blocks(movable, pressure);
+    let sizes: Vec<_> = (0..6).map(|_| refill(&mut pcp)).collect();
+    assert_eq!(sizes, [2, 4, 8, 16, 16, 16]);
+    let excess: Vec<_> = (0..17)
+        .map(|at| {
+            assert!(pcp.push(movable, at * 512));
+            pcp.excess(movable, pressure)
+        })
+        .collect();
+    assert!(excess[..16].iter().all(|&it| it == 0));
+    assert_eq!(excess[16], 9 * 512);
 }
 
 /// Lists without a size take one block at a time and give it back at once.
@@ -128,7 +152,7 @@ fn lists_of_no_size_pass_blocks_through() {
     let movable = list(0, Migratetype::Movable);
     assert_eq!(pcp.refill_blocks(movable, Pressure::default()), 1);
     assert!(pcp.push(movable, 1));
-    assert_eq!(pcp.excess(Order::ZERO, Pressure::default()), 1);
+    assert_eq!(pcp.excess(movable, Pressure::default()), 1);
 }
 
 /// `high` grows with frees in a row up to its maximum, and sinks by an eighth at a time.
@@ -142,7 +166,7 @@ fn high_follows_the_load() {
             pcp.drain(movable, 512, |_, _| {});
             assert!(pcp.push(movable, frame));
         }
-        let excess = pcp.excess(Order::ZERO, Pressure::default());
+        let excess = pcp.excess(movable, Pressure::default());
         pcp.drain(movable, excess, |_, _| {});
         most = most.max(pcp.high());
     }
@@ -166,10 +190,10 @@ fn reclaim_shortens_the_lists() {
     };
     for frame in 0..2000 {
         assert!(pcp.push(movable, frame));
-        let excess = pcp.excess(Order::ZERO, pressure);
+        let excess = pcp.excess(movable, pressure);
         pcp.drain(movable, excess, |_, _| {});
     }
-    assert!(pcp.count() <= 4 * TUNING.batch);
+    assert!(pcp.count() <= usize_from(4 * TUNING.batch));
 }
 
 /// Blocks of a high order that are freed in a row do not stay: nobody else could merge them.
@@ -177,14 +201,14 @@ fn reclaim_shortens_the_lists() {
 fn high_orders_freed_in_a_row_go_back() {
     let mut pcp = Pcp::new(TUNING);
     let movable = list(3, Migratetype::Movable);
-    let drained: u32 = (0..200)
+    let drained: usize = (0..200)
         .map(|at| {
             assert!(pcp.push(movable, at * 8));
-            let excess = pcp.excess(Order::new(3).unwrap(), Pressure::default());
+            let excess = pcp.excess(movable, Pressure::default());
             pcp.drain(movable, excess, |_, _| {});
             excess
         })
         .sum();
     assert!(drained > 1000);
-    assert!(pcp.count() < TUNING.high_min);
+    assert!(pcp.count() < usize_from(TUNING.high_min));
 }

@@ -63,6 +63,11 @@ impl Pcp {
 
     /// How many blocks to take from the zone for an empty list.
     pub fn refill_blocks(&mut self, list: ListIdx, pressure: Pressure) -> usize {
+        if list.is_huge() {
+            let blocks = 2 << self.huge_factor;
+            self.huge_factor = (self.huge_factor + 1).min(4);
+            return blocks.min(self.huge_limit());
+        }
         let base = self.tuning.batch;
         self.high = self.clamped();
         if self.high < base {
@@ -89,12 +94,22 @@ impl Pcp {
         usize_from(batch).min(list.capacity())
     }
 
-    /// A block was pushed: how many frames are to go back now.
+    /// How many pageblocks a list may hold: with all CPUs' no more than an eighth of the zone, which
+    /// is what `high_max` is made of.
+    fn huge_limit(&self) -> usize {
+        usize_from(self.tuning.high_max >> (PAGEBLOCK_ORDER.get() + 1)).clamp(1, 32)
+    }
+
+    /// A block was pushed: how many frames are to go back now, from its list on.
     #[inline]
-    pub fn excess(&mut self, order: Order, pressure: Pressure) -> u32 {
+    pub fn excess(&mut self, list: ListIdx, pressure: Pressure) -> usize {
+        if list.is_huge() {
+            return self.huge_excess(list, pressure);
+        }
         self.alloc_factor >>= 1;
         let batch = self.tuning.batch;
-        let is_high = order > Order::ZERO && order < PAGEBLOCK_ORDER;
+        let order = list.order();
+        let is_high = order > Order::ZERO;
         let mut frees_all = false;
         if is_high {
             frees_all = self.freed_high_order
@@ -111,20 +126,33 @@ impl Pcp {
         self.excess_slow(frees_all, pressure)
     }
 
+    /// Pageblocks go back when their list is full to its limit, half of them at a time.
+    fn huge_excess(&mut self, list: ListIdx, pressure: Pressure) -> usize {
+        self.huge_factor = self.huge_factor.saturating_sub(1);
+        let limit = match pressure.is_reclaiming {
+            true => 1,
+            false => self.huge_limit(),
+        };
+        match self.length(list) {
+            length if length > limit => length.div_ceil(2) << PAGEBLOCK_ORDER.get(),
+            _ => 0,
+        }
+    }
+
     #[cold]
-    fn excess_slow(&mut self, frees_all: bool, pressure: Pressure) -> u32 {
+    fn excess_slow(&mut self, frees_all: bool, pressure: Pressure) -> usize {
         let batch = self.tuning.batch;
         let high = self.may_hold(frees_all, pressure);
         if self.count < high {
             return 0;
         }
-        if frees_all {
-            return self.count.min(batch << BATCH_SCALE_MAX);
-        }
-        if high < batch {
-            return 1;
-        }
-        self.free_count.min(high - batch).max(batch)
+        usize_from(if frees_all {
+            self.count.min(batch << BATCH_SCALE_MAX)
+        } else if high < batch {
+            1
+        } else {
+            self.free_count.min(high - batch).max(batch)
+        })
     }
 
     /// How many frames the lists may hold as things stand.

@@ -4,7 +4,7 @@
 //!
 //! # Locking     see zone.rs. A drain takes the lock of a region for as many blocks in a row as lie
 //!               in it.
-//! # Cost        a compare-exchange on the state of the frame and a push; a drain writes one word
+//! # Cost        an exchange of the state of the frame and a push; a drain writes one word
 //!               for up to 64 frames that were freed one beside the other.
 //! # Reference   `mm/page_alloc.c`: `__free_frozen_pages()`, `free_pcppages_bulk()`,
 //!               `free_one_page()`.
@@ -39,27 +39,36 @@ use crate::algo::units::{
     NrPages,
     Order, //
 };
-use crate::seam::Relaxed;
+use crate::seam::{
+    AtomicU8,
+    Relaxed, //
+};
 
 /// Marks an isolated pageblock in the table of types.
 const ISOLATED: u8 = 1 << 7;
+
+/// The bits of the table that say which lists blocks of the pageblock go to.
+const LIST: u8 = 3;
+
+/// What the table of types says of a pageblock.
+fn type_byte(migratetype: Migratetype, is_isolated: bool) -> u8 {
+    // CAST: one of six.
+    let number = (migratetype.index() as u8) << 2;
+    number | ListIdx::place_of(migratetype) | if is_isolated { ISOLATED } else { 0 }
+}
 
 impl<M: Memory> Zone<M> {
     /// Notes the type of a pageblock where frees look for it.
     pub(super) fn set_type(&self, block: usize, migratetype: Migratetype, is_isolated: bool) {
         if let Some(place) = self.memory.types().get(block) {
-            // CAST: one of six.
-            let byte = migratetype.index() as u8;
-            place.store(byte | if is_isolated { ISOLATED } else { 0 }, Relaxed);
+            place.store(type_byte(migratetype, is_isolated), Relaxed);
         }
     }
 
     /// Says whether the table that frees look at has this for a pageblock.
     pub(super) fn has_type(&self, block: usize, migratetype: Migratetype, isolated: bool) -> bool {
-        // CAST: one of six.
-        let byte = migratetype.index() as u8 | if isolated { ISOLATED } else { 0 };
         let place = self.memory.types().get(block);
-        place.is_some_and(|it| it.load(Relaxed) == byte)
+        place.is_some_and(|it| it.load(Relaxed) == type_byte(migratetype, isolated))
     }
 
     /// The list that a block goes to: that of its pageblock's type, or none.
@@ -67,11 +76,9 @@ impl<M: Memory> Zone<M> {
     fn list_for(&self, frame: FrameIdx, order: Order) -> Option<ListIdx> {
         let block = frame.index() >> PAGEBLOCK_ORDER.get();
         let byte = self.memory.types().get(block)?.load(Relaxed);
-        match byte {
-            0 => ListIdx::of(order, Migratetype::Unmovable),
-            2 => ListIdx::of(order, Migratetype::Reclaimable),
-            byte if byte & ISOLATED != 0 => None,
-            _ => ListIdx::of(order, Migratetype::Movable),
+        match byte & ISOLATED {
+            0 => ListIdx::of_place(order, byte & LIST),
+            _ => None,
         }
     }
 
@@ -102,12 +109,11 @@ impl<M: Memory> Zone<M> {
     /// Puts a block on a list whose lock is held, and drains what is too much.
     #[inline]
     fn put(&self, pcp: &mut Pcp, list: ListIdx, frame: FrameIdx) {
-        let order = list.order();
-        pcp.note(Event::Free, 1 << order.get());
+        pcp.note_free(list);
         if !pcp.push(list, frame.get()) {
             self.make_room(pcp, list, frame);
         }
-        let excess = pcp.excess(order, self.pressure());
+        let excess = pcp.excess(list, self.pressure());
         if excess > 0 {
             self.drain_some(pcp, list, excess);
         }
@@ -117,9 +123,7 @@ impl<M: Memory> Zone<M> {
     #[inline(never)]
     fn make_room(&self, pcp: &mut Pcp, list: ListIdx, frame: FrameIdx) {
         let half = list.capacity() / 2;
-        // CAST: at most 512 blocks of order 0, or 16 of order 9.
-        let frames = (half << list.order().get()) as u32;
-        self.drain_some(pcp, list, frames);
+        self.drain_some(pcp, list, half << list.order().get());
         if !pcp.push(list, frame.get()) {
             self.give_block(frame, list.order());
         }
@@ -128,7 +132,7 @@ impl<M: Memory> Zone<M> {
     /// Drains so many frames, the oldest first, from this list on.
     #[cold]
     #[inline(never)]
-    pub(super) fn drain_some(&self, pcp: &mut Pcp, from: ListIdx, frames: u32) {
+    pub(super) fn drain_some(&self, pcp: &mut Pcp, from: ListIdx, frames: usize) {
         pcp.note(Event::Drain, 1);
         pcp.drain(from, frames, |order, blocks| self.give_back(order, blocks));
     }
@@ -143,19 +147,18 @@ impl<M: Memory> Zone<M> {
             if let (1.., Some(first)) = (count, ListIdx::all().next()) {
                 self.drain_some(pcp, first, count);
             }
-            NrPages::new(usize_from(count))
+            NrPages::new(count)
         })
     }
 
-    /// Gives blocks of the same order back to their regions.
-    fn give_back(&self, order: Order, blocks: &[u32]) {
+    /// Gives blocks of the same order back to their regions, in whatever order.
+    fn give_back(&self, order: Order, blocks: &mut [u32]) {
         let mut change = [0; Migratetype::COUNT];
         let mut rest = blocks;
         while let Some(&first) = rest.first() {
             let region = FrameIdx::new(first).region();
-            let is_here = |&&it: &&u32| FrameIdx::new(it).region() == region;
-            let here = rest.iter().take_while(is_here).count();
-            let (now, later) = rest.split_at(here);
+            let here = gather(rest, region);
+            let (now, later) = rest.split_at_mut(here);
             rest = later;
             self.on_region(region, |it| match order {
                 Order::ZERO => give_frames(it, now, &mut change),
@@ -172,29 +175,39 @@ impl<M: Memory> Zone<M> {
     /// Gives one block back to its region or regions.
     pub(super) fn give_block(&self, frame: FrameIdx, order: Order) {
         if order <= REGION_ORDER {
-            return self.give_back(order, &[frame.get()]);
+            return self.give_back(order, &mut [frame.get()]);
         }
         let regions = 1 << (order.get() - REGION_ORDER.get());
         for region in (0..regions).map(|it| frame.region() + it) {
             let first = FrameIdx::at(region, Offset::default());
-            self.give_back(REGION_ORDER, &[first.get()]);
+            self.give_back(REGION_ORDER, &mut [first.get()]);
         }
     }
 
     /// Checks a free and takes note of it.
+    ///
+    /// The state is swapped before it is looked at, for the exchange costs less than to look first.
     #[inline]
     fn take_back(&self, frame: FrameIdx, order: Order) -> Result<(), WrongFree> {
-        let Some(place) = self.state(frame) else {
+        let Some(place) = self.memory.state(frame) else {
             return Err(self.why_wrong(frame, order));
         };
-        let byte = place.load(Relaxed);
-        if State::from_byte(byte).order() != Some(order) {
-            return Err(self.why_wrong(frame, order));
+        let before = place.swap(State::NONE.byte(), Relaxed);
+        match State::from_byte(before).is_given(order) {
+            true => Ok(()),
+            false => Err(self.refuse(place, before, frame, order)),
         }
-        match place.compare_exchange(byte, State::NONE.byte(), Relaxed, Relaxed) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(WrongFree::Race),
+    }
+
+    /// Puts back what a wrong free has swapped, and says what is wrong with it.
+    #[cold]
+    #[inline(never)]
+    fn refuse(&self, place: &AtomicU8, before: u8, frame: FrameIdx, order: Order) -> WrongFree {
+        if before != State::NONE.byte() {
+            // Whoever frees it rightly meanwhile is refused, for it is freed twice at once.
+            place.store(before, Relaxed);
         }
+        self.why_wrong(frame, order)
     }
 
     /// What is wrong with a free that did not pass.
@@ -202,7 +215,7 @@ impl<M: Memory> Zone<M> {
     #[inline(never)]
     fn why_wrong(&self, frame: FrameIdx, order: Order) -> WrongFree {
         let given = |at| {
-            let state = self.state(at)?.load(Relaxed);
+            let state = self.memory.state(at)?.load(Relaxed);
             State::from_byte(state).order()
         };
         let (region, at) = (frame.region(), frame.offset());
@@ -232,6 +245,24 @@ impl<M: Memory> Zone<M> {
         });
         holder.unwrap_or(WrongFree::OnList)
     }
+}
+
+/// How far behind each other blocks of a region may lie to be given back together.
+const WINDOW: usize = 128;
+
+/// Moves blocks of this region to the front, from the first ones at least; returns how many.
+///
+/// Without a branch on the region: of frames freed at random none could be foretold.
+fn gather(blocks: &mut [u32], region: usize) -> usize {
+    let end = blocks.len().min(WINDOW);
+    let mut here = 0;
+    for at in 0..end {
+        let is_here = blocks.get(at).map(|&it| FrameIdx::new(it).region()) == Some(region);
+        // What is not ours changes places with what is not ours either.
+        blocks.swap(at, here);
+        here += usize::from(is_here);
+    }
+    here
 }
 
 /// Gives single frames of a region back, those of a word in one go.
