@@ -10,6 +10,7 @@
 //!   frag, heap  how much stays whole, how much the state of an allocator takes
 //!   primitives  what an atomic, a lock and a cache line cost on this machine
 //!   report      the rows of build/bench.tsv; targets says what each ratio is to be
+//!   draw        the same rows as a picture
 //!
 //! A peer whose source is in no registry is measured by a program of its owner's, which depends on
 //! this crate, implements `Allocator` and hands its subject to `run`.
@@ -20,6 +21,7 @@
 //!               costs is not seen. One or two CPUs.
 //! # Reference   the benchmarks of LLFree (bulk, repeat, rand, frag), whose protocols are kept.
 
+pub mod draw;
 pub mod frag;
 pub mod heap;
 pub mod ours;
