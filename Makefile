@@ -43,7 +43,7 @@ help:
 #: make run         boots a two-node guest, loads oxmm and shows it at work
 #: make check       runs every test there is
 #: make guest       a shell in the guest
-#: make bench       measures
+#: make bench       measures, and writes build/bench.tsv and build/bench.svg
 #: make lint        rustfmt, clippy, shellcheck and the rules of the rooms
 #: make clean       removes what was built here; the kernels' cache in ~/.cache/oxmm stays
 #:

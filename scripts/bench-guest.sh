@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
-# The part of scripts/bench that runs in the kernel: prints tab-separated rows.
+# The part of scripts/bench that runs in the kernel: prints rows of build/bench.tsv, without its
+# first line.
 
 linux=/sys/kernel/debug/oxmm/linux
 
@@ -42,12 +43,12 @@ alloc_ns() {
 	done | median
 }
 
-# row NAME OURS [PEER PEER_NS]
+# row WORK SIZE PATTERN OURS [PEER PEER_NS]: a line of build/bench.tsv.
 row() {
 	# shellcheck disable=SC2016 # awk's names
-	awk -v name="$1" -v ours="$2" -v peer="${3:--}" -v theirs="${4:-0}" 'BEGIN {
+	awk -v work="$1" -v size="$2" -v pattern="$3" -v ours="$4" -v peer="${5:--}" -v theirs="${6:-0}" 'BEGIN {
 		OFS = "\t"
-		print name, ours, peer, theirs ? theirs : "-", theirs ? sprintf("%.2f", ours / theirs) : "-"
+		print "uml", work, size, pattern, 1, peer, ours, theirs ? theirs : "-", theirs ? sprintf("%.2f", ours / theirs) : "-", "-"
 	}'
 }
 
@@ -55,28 +56,30 @@ row() {
 compare() {
 	local view=$1
 	shift
-	row "view-$view" "$(read_ns "$linux/$view")" "$*" "$(read_ns "$@")"
+	row read "$view" - "$(read_ns "$linux/$view")" "$(echo "$*" | tr ' ' ,)" "$(read_ns "$@")"
 }
 
+# ctl SIZE PATTERN COUNT LINE: ns a run, allocated and freed through ctl.
+ctl() { row ctl "$1" "$2" "$(alloc_ns "$4 count=$3" "$3")"; }
+
 clock=$(clock_ns)
-printf 'name\tours_ns\tpeer\tpeer_ns\tratio\n'
 # These four together say what free_area says.
 compare free_area /proc/buddyinfo /proc/pagetypeinfo /sys/kernel/debug/extfrag/*
 compare zones /proc/zoneinfo
-row view-nodes "$(read_ns $linux/nodes)"
-row view-zonelists "$(read_ns $linux/zonelists)"
+row read nodes - "$(read_ns $linux/nodes)"
+row read zonelists - "$(read_ns $linux/zonelists)"
 # The two tables of pagetypeinfo, and a map besides.
 compare pageblocks /proc/pagetypeinfo
 # What zoneinfo says of pagesets, and the length of each list.
 compare pcp /proc/zoneinfo
 compare vmstat /proc/vmstat
 compare memory /proc/meminfo
-row alloc-o0 "$(alloc_ns "alloc pages order=0 count=50000" 50000)"
-row alloc-o3 "$(alloc_ns "alloc pages order=3 count=7000" 7000)"
-row alloc-o9 "$(alloc_ns "alloc pages order=9 count=100" 100)"
+ctl o0 - 50000 "alloc pages order=0"
+ctl o3 - 7000 "alloc pages order=3"
+ctl o9 - 100 "alloc pages order=9"
 # In bulk from the node, from one class of kmalloc(), and in bulk from a cache.
-row alloc-o0-node "$(alloc_ns "alloc pages order=0 node=0 count=50000" 50000)"
-row alloc-kmalloc-64 "$(alloc_ns "alloc object size=64 count=50000" 50000)"
+ctl o0 node 50000 "alloc pages order=0 node=0"
+ctl 64 kmalloc 50000 "alloc object size=64"
 echo "cache create name=bench size=64 flags=no_merge" >$linux/ctl
-row alloc-cache-64 "$(alloc_ns "alloc object cache=bench count=50000" 50000)"
+ctl 64 cache 50000 "alloc object cache=bench"
 echo "cache destroy name=bench" >$linux/ctl
