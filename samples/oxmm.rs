@@ -12,6 +12,8 @@
 pub mod algo;
 #[path = "../rust/linux/mod.rs"]
 pub mod linux;
+#[path = "../rust/seam.rs"]
+mod seam;
 
 /// What `pr_err!` and its like put before each line; in a module's own crate, `module!` makes it.
 const __LOG_PREFIX: &[u8] = b"oxmm\0";
