@@ -38,6 +38,7 @@ set -- \
 	oxmm_percpu \
 	oxmm_percpu_typed \
 	oxmm_slub \
+	oxmm_thread \
 	oxmm_typed_cache \
 	oxmm_vmalloc \
 	oxmm_vmstat \

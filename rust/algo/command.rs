@@ -74,9 +74,12 @@ pub use names::{
     Tag, //
 };
 pub use query::{
+    BenchQuery,
     PageQuery,
+    Pattern,
     Query,
-    View, //
+    View,
+    Work, //
 };
 pub use value::{
     Align,

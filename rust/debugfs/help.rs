@@ -46,6 +46,7 @@ record a line, no value holds a blank, sizes are pages unless said otherwise.
   ctl        takes commands, one a line; a write stops at the first line that fails
   result     what the last write did, line by line: ok with ids, or the errno and a sentence
   live       what is held; sizes are bytes
+  bench      write what is to be measured, read nanoseconds a block
 Managers: linux, the running kernel's.
 
 Commands: verb noun key=value ...; sizes take K, M and G; # starts a comment.

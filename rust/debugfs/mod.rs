@@ -4,7 +4,7 @@
 //!
 //!   oxmm/  README  version
 //!          linux/  nodes  zones  free_area  zonelists  would  gfp  pcp  pageblocks  page  vmstat
-//!                  ctl  result  live  memory  percpu  vmalloc
+//!                  ctl  result  live  bench  memory  percpu  vmalloc
 //!                  kmalloc  caches  cache/NAME/  a file for each fact of a cache
 //!
 //! A view is one file here, written for any [`Manager`]: whoever knows it on one side knows it on
@@ -14,6 +14,7 @@
 //! # Limits      modes are 0400, 0200 and 0600: what is here is root's.
 //! # Reference   DESIGN.md section 2.
 
+mod bench;
 mod cache;
 mod caches;
 mod ctl;
@@ -129,5 +130,6 @@ where
     dir.file::<gfp::GfpFlags<M>>()?;
     dir.file::<ctl::Ctl<M>>()?;
     dir.file::<ctl::Report<M>>()?;
-    dir.file::<live::Live<M>>()
+    dir.file::<live::Live<M>>()?;
+    dir.file::<bench::Bench<M>>()
 }

@@ -12,6 +12,7 @@ use kernel::{
     sync::Arc, //
 };
 
+mod bench;
 mod holding;
 mod slab;
 mod would;
@@ -60,6 +61,7 @@ use crate::algo::{
 };
 use crate::linux::{
     address,
+    bench::Slots,
     bulk::Single,
     gfp::Gfp,
     kmalloc::{
@@ -117,6 +119,7 @@ impl Manager for Linux {
     type Plan = Plan;
     type Holding = Holding;
     type Cache = Arc<kmem_cache::Cache>;
+    type Slots = Slots;
 
     fn nodes(&self) -> impl Iterator<Item = NodeId> {
         Node::online().map(|node| node.id())
@@ -299,6 +302,10 @@ impl Manager for Linux {
             }
         };
         into.push(holding, GFP_KERNEL).map_err(|_| Refusal::NoTable)
+    }
+
+    fn bench_slots(&self, count: usize, wish: &PagesWish) -> Result<Self::Slots, Refusal> {
+        bench::slots(count, wish)
     }
 
     fn defers(&self, kind: Kind) -> bool {

@@ -7,6 +7,7 @@
 //!                           refusal          refusal        live, free, rmmod  (live.rs)
 //!   cache create -> Manager::cache_create -> table of caches                    (caches.rs)
 //!   text written to a view -> query -> kept until the view is read             (ask.rs)
+//!   text written to bench -> measured at once, figures kept                    (bench.rs)
 //!
 //! Written once against [`Manager`], which Linux's memory manager and oxmm's own both implement.
 //!
@@ -16,6 +17,7 @@
 //! # Reference   DESIGN.md sections 2 and 3.
 
 mod ask;
+pub mod bench;
 mod caches;
 mod hold;
 pub mod linux;
@@ -104,6 +106,8 @@ pub trait Manager: Send + Sync + 'static {
     type Holding: Holding;
     /// A cache that it made; the last of its copies destroys it.
     type Cache: Cache;
+    /// Pages as benchmarks hold them.
+    type Slots: bench::Slots;
 
     /// The online nodes, by number.
     fn nodes(&self) -> impl Iterator<Item = NodeId>;
@@ -205,6 +209,13 @@ pub trait Manager: Send + Sync + 'static {
         want: usize,
         into: &mut KVVec<Self::Holding>,
     ) -> Result<(), Refusal>;
+
+    /// Places for so many blocks that a benchmark allocates and frees.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the wish, as [`Manager::asked`] says it; [`Refusal::NoTable`].
+    fn bench_slots(&self, count: usize, wish: &PagesWish) -> Result<Self::Slots, Refusal>;
 
     /// Whether what is held of this kind can be freed after a grace period.
     fn defers(&self, kind: Kind) -> bool;
@@ -363,6 +374,9 @@ pub struct Lab<M: Manager> {
     caches: Caches<M::Cache>,
     #[pin]
     report: Mutex<Option<Arc<Text>>>,
+    /// What the last benchmarks came to.
+    #[pin]
+    figures: Mutex<Option<Arc<Text>>>,
     /// What each view was asked last, by `View::index`.
     #[pin]
     asked: Mutex<[Option<Query>; View::COUNT]>,
@@ -376,6 +390,7 @@ impl<M: Manager> Lab<M> {
             live <- new_mutex!(Live::new(max), "oxmm::live"),
             caches <- Caches::new(),
             report <- new_mutex!(None, "oxmm::report"),
+            figures <- new_mutex!(None, "oxmm::figures"),
             asked <- new_mutex!([None; View::COUNT], "oxmm::asked"),
         })
     }

@@ -99,6 +99,18 @@ extern "C" {
     pub(super) fn oxmm_task_is_realtime() -> bool;
     pub(super) fn oxmm_highatomic_first() -> bool;
 
+    pub(super) fn oxmm_thread_on(
+        cpu: c_uint,
+        work: unsafe extern "C" fn(*mut c_void) -> c_int,
+        data: *mut c_void,
+    ) -> *mut bindings::task_struct;
+    pub(super) fn oxmm_thread_start(thread: *mut bindings::task_struct);
+    pub(super) fn oxmm_thread_wait_for_stop();
+    pub(super) fn oxmm_thread_stop(thread: *mut bindings::task_struct) -> c_int;
+    pub(super) fn oxmm_loop_irqsave(times: c_ulong);
+    pub(super) fn oxmm_loop_spinlock(times: c_ulong);
+    pub(super) fn oxmm_loop_count(times: c_ulong);
+
     pub(super) fn oxmm_alloc_pages(
         nid: c_int,
         gfp: bindings::gfp_t,

@@ -4,7 +4,8 @@
 //!
 //!   node -> zone -> free area            what is there
 //!   vmstat -> memory                     what Linux counts, and what all of memory is
-//!   cpu                                  staying on a CPU, running on all
+//!   cpu, thread                          staying on a CPU, running on all, or on some in threads
+//!   bench                                what is measured of Linux
 //!   zone -> pcp, pageblock               what is there, by CPU and by pfn
 //!   address -> frame -> page             one page; hotplug keeps it there while it is looked at
 //!   gfp  -> pages, bulk, percpu, vmalloc what can be asked for; contents: the bytes of pages
@@ -19,6 +20,7 @@
 //! # Reference   `include/linux/mmzone.h`, `include/linux/gfp.h`.
 
 pub mod address;
+pub mod bench;
 pub mod bulk;
 mod compat;
 pub mod contents;
@@ -40,6 +42,7 @@ pub mod pages;
 pub mod pcp;
 pub mod percpu;
 pub mod slub;
+pub mod thread;
 pub mod version;
 pub mod vmalloc;
 pub mod vmstat;

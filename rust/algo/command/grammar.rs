@@ -84,15 +84,19 @@ pub(super) const NODE_ID: Key = key("node", "a node from 0 to 1023");
 pub(super) const OOM_GROUP: Key = key("memory.oom.group", "0 or 1");
 pub(super) const ORDER: Key = key("order", "a number from 0 to 18");
 pub(super) const PATH: Key = key("path", PATH_NAME);
+pub(super) const PATTERN: Key = key("pattern", "one of fifo, lifo, random");
 pub(super) const PFN: Key = key("pfn", "the number of a page frame, as 4660 or 0x1234");
+pub(super) const ROUNDS: Key = key("rounds", "a number from 1 to 1000000");
 pub(super) const SHADOW: Key = key("shadow", "0, or 1 for a node without memory behind it");
 pub(super) const SIZE: Key = key("size", "a size of 1 or more, as 100, 64K, 10M or 1G");
 pub(super) const TAG: Key = key("tag", "1 to 32 printable characters without blanks");
+pub(super) const THREADS: Key = key("threads", "a number from 1 to 1000000, at most one a CPU");
 pub(super) const TYPE: Key = key(
     "type",
     "one of unmovable, movable, reclaimable, highatomic, cma, isolate",
 );
 pub(super) const VALUE: Key = key("value", "a number, as 1");
+pub(super) const WORK: Key = key("work", "one of pair, bulk, batch, remote, floor");
 pub(super) const ZONES: Key = key(
     "zones",
     "a list of sizes for dma, dma32, normal, movable, device, as dma32:16M,normal:48M",
@@ -416,6 +420,22 @@ pub const QUERIES: &[Spec] = &[
         keys: &[req(&GFP)],
         meaning: "what flags mean",
         build: query::gfp,
+    },
+    Spec {
+        verb: "bench",
+        noun: "",
+        keys: &[
+            req(&WORK),
+            opt(&ORDER),
+            opt(&NODE),
+            opt(&GFP),
+            opt(&COUNT),
+            opt(&PATTERN),
+            opt(&THREADS),
+            opt(&ROUNDS),
+        ],
+        meaning: "how long allocating and freeing pages takes; it is measured at once",
+        build: query::bench,
     },
 ];
 

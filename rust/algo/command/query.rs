@@ -6,6 +6,7 @@
 //!   page      pfn=0x1234 | addr=0xffff888000100000 | id=12
 //!   kmalloc   size=1500
 //!   gfp       gfp=GFP_KERNEL|__GFP_ZERO
+//!   bench     work=bulk order=0 count=20000 pattern=random threads=2 rounds=20
 //!
 //! # Locking     none: plain values.
 //! # Cost        O(keys).
@@ -20,6 +21,7 @@ use super::error::ParseError;
 use super::grammar;
 use super::value::{
     AllocId,
+    Count,
     Lower,
     NodeWish, //
 };
@@ -41,7 +43,57 @@ named! {
         Page = "page",
         Kmalloc = "kmalloc",
         Gfp = "gfp",
+        Bench = "bench",
     }
+}
+
+named! {
+    /// What a benchmark does, over and over.
+    pub enum Work {
+        /// Allocates a block and frees it.
+        Pair = "pair",
+        /// Allocates all blocks, then frees them all.
+        Bulk = "bulk",
+        /// The same with the interface for many blocks, 64 at a time.
+        Batch = "batch",
+        /// The same as bulk, but each CPU frees what its neighbour allocated.
+        Remote = "remote",
+        /// What locks and counters cost, without which no figure says much.
+        Floor = "floor",
+    }
+}
+
+named! {
+    /// The order in which blocks are freed.
+    pub enum Pattern {
+        /// As they were allocated.
+        Fifo = "fifo",
+        /// The other way round.
+        Lifo = "lifo",
+        /// Shuffled.
+        Random = "random",
+    }
+}
+
+/// What is to be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BenchQuery {
+    /// What is done.
+    pub work: Work,
+    /// The order of the blocks; without it 0.
+    pub order: Option<Order>,
+    /// Where from; without it the node of each CPU.
+    pub node: Option<NodeWish>,
+    /// The flags; without them GFP_KERNEL.
+    pub gfp: Option<Gfp>,
+    /// How many blocks a round; without it 10000.
+    pub count: Option<Count>,
+    /// How they are freed; without it as they were allocated.
+    pub pattern: Option<Pattern>,
+    /// On how many CPUs at once; without it one.
+    pub threads: Option<Count>,
+    /// How many rounds, of which the quickest counts; without it 15.
+    pub rounds: Option<Count>,
 }
 
 /// What a view is asked.
@@ -67,6 +119,8 @@ pub enum Query {
     },
     /// What flags mean.
     Gfp(Gfp),
+    /// How long something takes.
+    Bench(BenchQuery),
 }
 
 /// How a page is named.
@@ -88,6 +142,7 @@ impl Query {
             Self::Page(_) => View::Page,
             Self::Kmalloc { .. } => View::Kmalloc,
             Self::Gfp(_) => View::Gfp,
+            Self::Bench(_) => View::Bench,
         }
     }
 }
@@ -122,6 +177,19 @@ pub(super) fn gfp<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
     Ok(Command::Query(Query::Gfp(gfp)))
 }
 
+pub(super) fn bench<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    Ok(Command::Query(Query::Bench(BenchQuery {
+        work: args.need(&grammar::WORK)?,
+        order: args.get(&grammar::ORDER)?,
+        node: args.get(&grammar::NODE)?,
+        gfp: args.get(&grammar::GFP)?,
+        count: args.get(&grammar::COUNT)?,
+        pattern: args.get(&grammar::PATTERN)?,
+        threads: args.get(&grammar::THREADS)?,
+        rounds: args.get(&grammar::ROUNDS)?,
+    })))
+}
+
 /// Prints the query as it is written to its view, after the view's name.
 impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,6 +213,16 @@ impl fmt::Display for Query {
             Self::Page(PageQuery::Id(id)) => put(f, &grammar::ID, Some(id)),
             Self::Kmalloc { size } => put(f, &grammar::SIZE, Some(size)),
             Self::Gfp(gfp) => put(f, &grammar::GFP, Some(gfp)),
+            Self::Bench(bench) => {
+                put(f, &grammar::WORK, Some(bench.work))?;
+                put(f, &grammar::ORDER, bench.order)?;
+                put(f, &grammar::NODE, bench.node)?;
+                put(f, &grammar::GFP, bench.gfp)?;
+                put(f, &grammar::COUNT, bench.count)?;
+                put(f, &grammar::PATTERN, bench.pattern)?;
+                put(f, &grammar::THREADS, bench.threads)?;
+                put(f, &grammar::ROUNDS, bench.rounds)
+            }
         }
     }
 }
@@ -173,6 +251,11 @@ mod tests {
         reads(View::Page, "id=12");
         reads(View::Kmalloc, "size=1500");
         reads(View::Gfp, "gfp=__GFP_ZERO|GFP_KERNEL|0x100");
+        reads(View::Bench, "work=pair");
+        reads(
+            View::Bench,
+            "work=bulk order=3 node=1 gfp=GFP_KERNEL count=5 pattern=random threads=2 rounds=7",
+        );
     }
 
     #[test]
@@ -182,6 +265,9 @@ mod tests {
             (View::Page, "pfn=1 id=1"),
             (View::Kmalloc, ""),
             (View::Gfp, "# nothing"),
+            (View::Bench, "order=1"),
+            (View::Bench, "work=none"),
+            (View::Bench, "work=pair rounds=0"),
         ] {
             let query = parse_query(view, line.as_bytes());
             assert!(!matches!(query, Ok(Some(_))), "{line}: {query:?}");

@@ -23,6 +23,10 @@ use super::error::{
     ParseError, //
 };
 use super::grammar::Key;
+use super::query::{
+    Pattern,
+    Work, //
+};
 use crate::algo::gfp::{
     Flag,
     Gfp, //
@@ -276,6 +280,18 @@ impl<'a> Value<'a> for NodeWish {
             "any" => Ok(Self::Any),
             _ => NodeId::read(text).map(Self::Id),
         }
+    }
+}
+
+impl<'a> Value<'a> for Work {
+    fn read(text: &'a str) -> Result<Self, Refused<'a>> {
+        word(text, Self::ALL, Self::name)
+    }
+}
+
+impl<'a> Value<'a> for Pattern {
+    fn read(text: &'a str) -> Result<Self, Refused<'a>> {
+        word(text, Self::ALL, Self::name)
     }
 }
 

@@ -31,7 +31,9 @@ fn value(key: &'static str) -> BoxedStrategy<String> {
     match key {
         "order" => number(0..=18).boxed(),
         "node" => number(0..=1023).boxed(),
-        "count" => number(1..=1_000_000).boxed(),
+        "count" | "rounds" | "threads" => number(1..=1_000_000).boxed(),
+        "work" => "pair|bulk|batch|remote|floor".boxed(),
+        "pattern" => "fifo|lifo|random".boxed(),
         "id" => number(1..=u64::MAX).boxed(),
         "value" => number(0..=u64::MAX).boxed(),
         "bottom_up" | "ctor" | "defer" | "exact" | "shadow" | "memory.oom.group" => {

@@ -1,0 +1,87 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash
+# The view `bench`: every kind of work is measured, nothing stays behind, and what cannot be measured
+# is refused. Whether figures are small is no matter of a test.
+# shellcheck source=qemu/tests/lib.sh
+. "${0%/*}/lib.sh"
+
+BENCH=$LINUX/bench
+
+# measured LINE: the view then has one row with figures above zero where the work has some.
+measured() {
+	echo "$1" >"$BENCH" || return 1
+	awk -v line="$1" '
+	NR == 1 { ok = $1 == "work" && $NF == "free_ns"; next }
+	{ rows++; ok = ok && NF == 9 && ($7 > 0 || $8 > 0 && $9 > 0) }
+	END {
+		if (rows == 1 && ok) exit 0
+		print "# " line ": " rows " rows, or no figures"
+		exit 1
+	}' "$BENCH"
+}
+
+every_work() {
+	local work
+	for work in pair bulk batch; do
+		measured "work=$work count=500 rounds=3" && measured "work=$work order=3 count=100 rounds=3" || return 1
+	done
+	measured "work=bulk order=9 count=2 rounds=2"
+}
+
+every_pattern() {
+	local pattern
+	for pattern in fifo lifo random; do
+		measured "work=bulk count=1000 pattern=$pattern rounds=2" || return 1
+		grep -q " $pattern " "$BENCH" || return 1
+	done
+}
+
+on_all_cpus() {
+	local cpus
+	cpus=$(nproc)
+	measured "work=bulk count=300 threads=$cpus rounds=3" && measured "work=remote count=300 threads=$cpus rounds=3" &&
+		grep -q " $cpus  *300 " "$BENCH"
+}
+
+floor_is_told() {
+	echo work=floor >"$BENCH"
+	[ "$(awk 'NR > 1 && $7 >= 0 { print $1 }' "$BENCH" | tr '\n' ' ')" = "irqsave spinlock count locked_add " ]
+}
+
+many_lines_make_a_table() {
+	printf 'work=pair count=10 rounds=1\n\nwork=bulk count=10 rounds=1\n' >"$BENCH"
+	[ "$(wc -l <"$BENCH")" -eq 3 ]
+}
+
+# bad ERRNO LINE: the write fails, and `result` says why.
+bad() {
+	echo "$2" 2>/dev/null >"$BENCH" && return 1
+	awk -v errno="$1" 'END { exit !($2 == errno && NF > 5) }' "$LINUX/result"
+}
+
+mistakes() {
+	bad EINVAL "work=none" && bad EINVAL "order=1" && bad ERANGE "work=pair rounds=0" && bad EBUSY "work=bulk count=1000000 order=9" &&
+		bad ERANGE "work=pair order=11" && bad EOPNOTSUPP "work=pair threads=1000000" && bad EINVAL "work=pair gfp=__GFP_NOFAIL|GFP_KERNEL"
+}
+
+# A measurement that runs out of memory gives back what it has.
+too_little() {
+	local before after slack=2000
+	count_free all all
+	before=$free
+	echo "work=bulk order=10 count=12 threads=$(nproc) rounds=2 gfp=GFP_NOWAIT" 2>/dev/null >"$BENCH"
+	settle
+	count_free all all
+	after=$free
+	[ $((before - after)) -lt $slack ] && [ "$(held)" -eq 0 ]
+}
+
+plan 7
+check "every kind of work is measured" every_work
+check "blocks are freed in every order" every_pattern
+check "all CPUs work at once" on_all_cpus
+check "the floor is told" floor_is_told
+check "lines of one write make a table" many_lines_make_a_table
+check "mistakes are refused" mistakes
+check "too little memory leaves nothing behind" too_little

@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Measures how long a manager takes to allocate and free pages, in the kernel itself.
+//!
+//!   round     all threads wait for each other, then each works on blocks of its own:
+//!             pair     alloc free alloc free ...              one figure
+//!             bulk     alloc alloc ... | free free ...        two; batch the same, many at a time
+//!             remote   alloc alloc ... | free the neighbour's
+//!   figure    of each round the slowest thread, of all rounds the quickest; per block
+//!
+//! # Locking     a thread holds the slots it works on; they change hands between the halves of a
+//!               round. Nothing of the lab is locked meanwhile.
+//! # Cost        what it measures, and for each block a slot of 8 bytes; no round is begun after
+//!               [`MAX_TIME`].
+//! # Limits      the loop gives way to other tasks every [`STRIDE`] blocks.
+//! # Reference   PEERS.md says how figures are taken.
+
+mod figures;
+
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
+        Arc,
+        Mutex,
+        UniqueArc, //
+    },
+};
+
+use super::{
+    refusal::Errno,
+    run::{
+        row,
+        Ids,
+        COLUMNS,
+        MAX_ROW, //
+    },
+    Kind,
+    Lab,
+    Manager,
+    PagesWish,
+    Refusal, //
+};
+use crate::algo::{
+    command::{
+        self,
+        BenchQuery,
+        NodeWish,
+        Pattern,
+        Query,
+        View,
+        Work, //
+    },
+    gfp::{
+        Flag,
+        Gfp, //
+    },
+    units::{
+        u64_from,
+        usize_from,
+        Order, //
+    },
+};
+pub use figures::FIGURES;
+use figures::{
+    write_floor,
+    write_row, //
+};
+
+use crate::linux::{
+    bench::Since,
+    cond_resched,
+    debugfs::Text,
+    node::online_cpus,
+    quietly,
+    thread::on_cpus,
+    PAGE_SHIFT, //
+};
+
+/// Blocks after which a loop gives way to other tasks.
+const STRIDE: usize = 4096;
+
+/// Blocks of one call in work `batch`.
+const BATCH: usize = 64;
+
+/// Nanoseconds after which no new round is begun.
+const MAX_TIME: u64 = 20_000_000_000;
+
+/// Blocks without a count.
+const DEFAULT_COUNT: usize = 10_000;
+
+/// Rounds without a number.
+const DEFAULT_ROUNDS: usize = 15;
+
+/// Places for blocks of one kind, in a manager that is measured.
+pub trait Slots: Send + Unpin {
+    /// Allocates a block into an empty place; `false` if there is none to be had.
+    fn alloc(&mut self, at: usize) -> bool;
+
+    /// Frees the block at a place, if it has one.
+    fn free(&mut self, at: usize);
+
+    /// Fills places with as few calls as can be; `false` if there was too little.
+    fn fill(&mut self, from: usize, to: usize) -> bool;
+
+    /// Empties places with as few calls as can be.
+    fn empty(&mut self, from: usize, to: usize);
+}
+
+/// A benchmark whose questions were answered.
+struct Job {
+    work: Work,
+    order: Order,
+    pattern: Pattern,
+    count: usize,
+    rounds: usize,
+    cpus: KVec<u32>,
+}
+
+/// Nanoseconds of a thread's halves of a round.
+#[derive(Clone, Copy)]
+struct Times {
+    first: u64,
+    second: u64,
+}
+
+/// The best figures so far.
+#[derive(Clone, Copy)]
+struct Best {
+    times: Times,
+    rounds: usize,
+}
+
+/// What the threads share.
+struct Shared<'a, S> {
+    job: &'a Job,
+    slots: KVec<Pin<KBox<Mutex<S>>>>,
+    /// The order in which blocks are freed.
+    turns: KVVec<u32>,
+    /// Threads that have come to a barrier, over all barriers.
+    arrived: Atomic<usize>,
+    /// Set when there was too little memory, or when it takes too long.
+    failed: Atomic<usize>,
+    ended: Atomic<usize>,
+    /// The slowest thread of this round.
+    slowest: Pin<KBox<Mutex<Times>>>,
+    best: Pin<KBox<Mutex<Best>>>,
+    since: Since,
+}
+
+impl<M: Manager> Lab<M> {
+    /// Measures what each line of a write asks for, and keeps the figures for the view; what is
+    /// wrong is said in `result`.
+    ///
+    /// # Errors
+    ///
+    /// That of the first line that failed; the figures of those before it are kept.
+    pub fn bench(&self, input: &[u8]) -> Result {
+        let mut report = UniqueArc::new(Text::new(), GFP_KERNEL)?;
+        report.push(COLUMNS.as_bytes())?;
+        let mut figures = UniqueArc::new(Text::new(), GFP_KERNEL)?;
+        figures.push(FIGURES.as_bytes())?;
+        let outcome = self.bench_lines(input, &mut report, &mut figures);
+        self.publish(report);
+        let _old = self.figures.lock().replace(figures.into());
+        outcome
+    }
+
+    fn bench_lines(&self, input: &[u8], report: &mut Text, figures: &mut Text) -> Result {
+        for (before, line) in input.split(|&byte| byte == b'\n').enumerate() {
+            report.reserve(MAX_ROW)?;
+            let (number, none) = (before + 1, Ids(None));
+            let query = match command::parse_query(View::Bench, line) {
+                Ok(Some(Query::Bench(query))) => query,
+                Ok(_) => continue,
+                Err(error) => {
+                    let errno = Errno::from(&error);
+                    row(report, number, errno.name, none, error)?;
+                    return Err(errno.error);
+                }
+            };
+            if let Err(refusal) = self.measure(&query, figures) {
+                let errno = Errno::from(&refusal);
+                row(report, number, errno.name, none, refusal)?;
+                return Err(errno.error);
+            }
+            let says = format_args!("measured {}", Query::Bench(query));
+            row(report, number, "ok", none, says)?;
+        }
+        Ok(())
+    }
+
+    /// Measures, and writes the figures as a row.
+    fn measure(&self, query: &BenchQuery, figures: &mut Text) -> Result<(), Refusal> {
+        let written = match query.work {
+            Work::Floor => write_floor(figures),
+            _ => {
+                let (job, best) = self.run_job(query)?;
+                write_row(&job, &best, figures)
+            }
+        };
+        written.map_err(no_table)
+    }
+
+    /// The figures of the last write.
+    pub fn figures(&self) -> Option<Arc<Text>> {
+        self.figures.lock().clone()
+    }
+
+    fn run_job(&self, query: &BenchQuery) -> Result<(Job, Best), Refusal> {
+        let job = Job::new(query)?;
+        let wish = PagesWish {
+            order: job.order,
+            gfp: query.gfp.unwrap_or(Gfp::from_flag(Flag::GfpKernel)),
+            node: match query.node {
+                Some(NodeWish::Id(node)) => Some(node),
+                Some(NodeWish::Any) | None => None,
+            },
+            migratetype: None,
+        };
+        let blocks = job.slots().checked_mul(job.cpus.len());
+        let bytes = job.order.nr_pages().bytes(PAGE_SHIFT).unwrap_or_default();
+        let total = blocks.and_then(|blocks| bytes.checked_mul(blocks));
+        let taken = self.live.lock().promise(Kind::Pages, total)?;
+        let best = self.run_promised(&job, &wish);
+        self.live.lock().returned(Kind::Pages, taken);
+        Ok((job, best?))
+    }
+
+    /// Runs a job whose memory is within the limit.
+    fn run_promised(&self, job: &Job, wish: &PagesWish) -> Result<Best, Refusal> {
+        let mut slots = KVec::with_capacity(job.cpus.len(), GFP_KERNEL).map_err(no_table)?;
+        for _ in 0..job.cpus.len() {
+            let some = self.manager.bench_slots(job.slots(), wish)?;
+            let some = KBox::pin_init(new_mutex!(some, "oxmm::bench"), GFP_KERNEL);
+            slots
+                .push(some.map_err(no_table)?, GFP_KERNEL)
+                .map_err(no_table)?;
+        }
+        let none = Times {
+            first: 0,
+            second: 0,
+        };
+        let best = Best {
+            times: Times {
+                first: u64::MAX,
+                second: u64::MAX,
+            },
+            rounds: 0,
+        };
+        let pinned = |it| KBox::pin_init(new_mutex!(it, "oxmm::bench"), GFP_KERNEL);
+        let shared = Shared {
+            job,
+            slots,
+            turns: turns(job).map_err(no_table)?,
+            arrived: Atomic::new(0),
+            failed: Atomic::new(0),
+            ended: Atomic::new(0),
+            slowest: pinned(none).map_err(no_table)?,
+            best: KBox::pin_init(new_mutex!(best, "oxmm::bench"), GFP_KERNEL).map_err(no_table)?,
+            since: Since::now(),
+        };
+        on_cpus(&job.cpus, |place| shared.thread(place)).map_err(no_table)?;
+        let best = *shared.best.lock();
+        match shared.failed.load(Relaxed) {
+            0 if best.rounds > 0 => Ok(best),
+            _ => Err(Refusal::NoMemory {
+                order: job.order,
+                alone: None,
+            }),
+        }
+    }
+}
+
+fn no_table<E>(_: E) -> Refusal {
+    Refusal::NoTable
+}
+
+impl Job {
+    fn new(query: &BenchQuery) -> Result<Self, Refusal> {
+        let number = |it: Option<crate::algo::command::Count>, default| {
+            it.map_or(default, |it| usize_from(it.get()))
+        };
+        let threads = number(query.threads, 1);
+        let mut cpus = KVec::new();
+        for cpu in online_cpus().take(threads) {
+            cpus.push(cpu, GFP_KERNEL).map_err(no_table)?;
+        }
+        if cpus.len() < threads {
+            return Err(Refusal::NotOffered("there are fewer CPUs than threads="));
+        }
+        Ok(Self {
+            work: query.work,
+            order: query.order.unwrap_or(Order::ZERO),
+            pattern: query.pattern.unwrap_or(Pattern::Fifo),
+            count: number(query.count, DEFAULT_COUNT),
+            rounds: number(query.rounds, DEFAULT_ROUNDS),
+            cpus,
+        })
+    }
+}
+
+impl Job {
+    /// How many blocks a thread holds at most.
+    fn slots(&self) -> usize {
+        match self.work {
+            Work::Pair => 1,
+            _ => self.count,
+        }
+    }
+}
+
+/// The order in which a thread frees its blocks.
+fn turns(job: &Job) -> Result<KVVec<u32>> {
+    let mut turns = KVVec::with_capacity(job.count, quietly())?;
+    // At most a million, see `Count`.
+    for at in 0..u32::try_from(job.count).unwrap_or(0) {
+        turns.push(at, quietly())?;
+    }
+    match job.pattern {
+        Pattern::Fifo => {}
+        Pattern::Lifo => turns.reverse(),
+        Pattern::Random => {
+            // Fisher-Yates with numbers of a linear congruence: the same on each run and manager.
+            let mut state = 1u64;
+            for at in (1..turns.len()).rev() {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                let other = usize::try_from((state >> 33) % (u64_from(at) + 1)).unwrap_or(0);
+                turns.swap(at, other);
+            }
+        }
+    }
+    Ok(turns)
+}
+
+impl<S: Slots> Shared<'_, S> {
+    /// One thread, from the first round to the last.
+    fn thread(&self, place: usize) {
+        let (first, second) = match self.job.work {
+            Work::Remote => {
+                let next = (place + 1).checked_rem(self.slots.len());
+                (place, next.unwrap_or(place))
+            }
+            _ => (place, place),
+        };
+        let mut barriers = 0;
+        for _ in 0..self.job.rounds {
+            self.wait(&mut barriers);
+            let one = self.with(first, |slots| self.first_half(slots));
+            // Blocks change hands, or both halves are one thread's.
+            self.wait(&mut barriers);
+            let two = self.with(second, |slots| self.second_half(slots));
+            self.note(one, two);
+            self.wait(&mut barriers);
+            if place == 0 {
+                self.end_round();
+            }
+            self.wait(&mut barriers);
+            if self.ended.load(Relaxed) != 0 {
+                break;
+            }
+        }
+    }
+
+    /// Waits until every thread has come as far.
+    fn wait(&self, barriers: &mut usize) {
+        *barriers += 1;
+        self.arrived.fetch_add(1, Release);
+        while self.arrived.load(Acquire) < *barriers * self.slots.len() {
+            cond_resched();
+        }
+    }
+
+    fn with(&self, place: usize, work: impl FnOnce(&mut S) -> bool) -> u64 {
+        let Some(slots) = self.slots.get(place) else {
+            return 0;
+        };
+        let mut slots = slots.lock();
+        let since = Since::now();
+        let done = work(&mut *slots);
+        let elapsed = since.nanoseconds();
+        if !done {
+            self.failed.fetch_add(1, Relaxed);
+        }
+        elapsed
+    }
+
+    fn first_half(&self, slots: &mut S) -> bool {
+        let count = self.job.count;
+        match self.job.work {
+            Work::Pair => strides(count, |from, to| {
+                (from..to).all(|_| {
+                    let allocated = slots.alloc(0);
+                    slots.free(0);
+                    allocated
+                })
+            }),
+            Work::Batch => strides(count, |from, to| {
+                let starts = (from..to).step_by(BATCH);
+                let mut starts = starts.map(|at| (at, to.min(at + BATCH)));
+                starts.all(|(from, to)| slots.fill(from, to))
+            }),
+            _ => strides(count, |from, to| (from..to).all(|at| slots.alloc(at))),
+        }
+    }
+
+    fn second_half(&self, slots: &mut S) -> bool {
+        match self.job.work {
+            Work::Pair => true,
+            Work::Batch => strides(self.job.count, |from, to| {
+                for at in (from..to).step_by(BATCH) {
+                    slots.empty(at, to.min(at + BATCH));
+                }
+                true
+            }),
+            _ => strides(self.job.count, |from, to| {
+                for &at in self.turns.get(from..to).unwrap_or(&[]) {
+                    slots.free(usize_from(at));
+                }
+                true
+            }),
+        }
+    }
+
+    /// Keeps the times of the slowest thread.
+    fn note(&self, first: u64, second: u64) {
+        let mut slowest = self.slowest.lock();
+        slowest.first = slowest.first.max(first);
+        slowest.second = slowest.second.max(second);
+    }
+
+    /// Keeps the times of the quickest round, and says whether there is to be another.
+    fn end_round(&self) {
+        let mut slowest = self.slowest.lock();
+        let mut best = self.best.lock();
+        best.rounds += 1;
+        best.times.first = best.times.first.min(slowest.first);
+        best.times.second = best.times.second.min(slowest.second);
+        *slowest = Times {
+            first: 0,
+            second: 0,
+        };
+        let late = self.since.nanoseconds() > MAX_TIME;
+        if late || self.failed.load(Relaxed) != 0 {
+            self.ended.store(1, Relaxed);
+        }
+    }
+}
+
+/// Works on `0..count` in strides, giving way in between, until one fails.
+fn strides(count: usize, mut work: impl FnMut(usize, usize) -> bool) -> bool {
+    (0..count).step_by(STRIDE).all(|from| {
+        let done = work(from, count.min(from + STRIDE));
+        cond_resched();
+        done
+    })
+}
