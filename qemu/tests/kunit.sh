@@ -37,6 +37,7 @@ set -- \
 	oxmm_pcp \
 	oxmm_percpu \
 	oxmm_percpu_typed \
+	oxmm_pinned \
 	oxmm_slub \
 	oxmm_thread \
 	oxmm_typed_cache \

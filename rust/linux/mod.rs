@@ -9,6 +9,7 @@
 //!   zone -> pcp, pageblock               what is there, by CPU and by pfn
 //!   address -> frame -> page             one page; hotplug keeps it there while it is looked at
 //!   gfp  -> pages, bulk, percpu, vmalloc what can be asked for; contents: the bytes of pages
+//!   pinned                               arrays of what must not move
 //!   would                                what the page allocator looks at for a request
 //!   debugfs                              how a user reads and asks
 //!   kmem_cache, kmalloc -> slub          objects of slabs; where the free ones are
@@ -41,6 +42,7 @@ pub mod pageblock;
 pub mod pages;
 pub mod pcp;
 pub mod percpu;
+pub mod pinned;
 pub mod slub;
 pub mod thread;
 pub mod version;
