@@ -14,6 +14,7 @@
 //!   slab           objects of one size cut out of pages
 //!   snapshot       what a view shows of a manager at one moment
 //!   snapshot_slab  what a view shows of a slab cache
+//!   sort           sorting in place
 //!   watermark      alloc flags of a request; the watermark test, with the rule that stops it
 //!   would          a request and the zones of its list -> which of them serves it
 //!   zonelist       distances -> the order of nodes and zones; memory policies
@@ -45,6 +46,7 @@ pub mod runs;
 pub mod slab;
 pub mod snapshot;
 pub mod snapshot_slab;
+pub mod sort;
 pub mod watermark;
 pub mod would;
 pub mod zonelist;
