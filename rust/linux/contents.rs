@@ -35,6 +35,7 @@ use super::{
     pages::Pages,
     PAGE_SHIFT, //
 };
+use crate::algo::units::NrPages;
 
 impl Pages {
     /// Where their bytes begin in the direct map.
@@ -59,6 +60,25 @@ impl Pages {
         // - By the invariant of `Pages` nobody else owns it, and `&mut self` excludes whoever has
         //   it from us; bytes have no alignment, and these need have no value.
         Ok(unsafe { slice::from_raw_parts_mut(base.as_ptr().cast(), self.len()) })
+    }
+
+    /// Zeroes `count` pages from the page `from` on, as far as the run has them; pages without an
+    /// address stay as they are.
+    ///
+    /// # Safety
+    ///
+    /// Nobody reads or writes these pages meanwhile.
+    pub unsafe fn zero_part(&self, from: NrPages, count: NrPages) {
+        let left = self.nr_pages().checked_sub(from).unwrap_or_default();
+        let (from, len) = (
+            from.get() << PAGE_SHIFT,
+            count.min(left).get() << PAGE_SHIFT,
+        );
+        if let Some(base) = self.base().filter(|_| len > 0) {
+            // SAFETY: The bytes are inside of the run, see above, which the direct map has at
+            // consecutive addresses; that nobody else is there is the caller's promise.
+            unsafe { base.as_ptr().add(from).write_bytes(0, len) };
+        }
     }
 
     /// Writes `byte` to all of them, so that they can be read.
@@ -139,6 +159,27 @@ mod tests {
                 *last = 1;
             }
             assert_eq!(bytes.iter().filter(|&&byte| byte != 0x5a).count(), 1);
+        }
+    }
+
+    /// Zeroing keeps to the pages named, and to the run.
+    #[test]
+    fn a_part_is_zeroed_and_no_more() {
+        let order = Order::new(2).unwrap_or_default();
+        for (from, count, zeroed) in [(1, 2, 1..3), (3, 9, 3..4), (4, 1, 0..0), (0, 0, 0..0)] {
+            let pages = Pages::alloc(order, Gfp::KERNEL, None);
+            let bytes = pages.and_then(|pages| pages.fill(0xa5));
+            let Ok(mut bytes) = bytes else { return };
+            // SAFETY: The pages are ours.
+            unsafe {
+                bytes
+                    .pages
+                    .zero_part(NrPages::new(from), NrPages::new(count))
+            };
+            for (number, page) in bytes.chunks_mut(1 << PAGE_SHIFT).enumerate() {
+                let expected = if zeroed.contains(&number) { 0 } else { 0xa5 };
+                assert!(page.iter().all(|&byte| byte == expected));
+            }
         }
     }
 

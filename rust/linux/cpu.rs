@@ -32,6 +32,11 @@ use kernel::{
 
 use super::ffi;
 
+/// The CPU that this task runs on at the moment; it may move on.
+pub fn current() -> u32 {
+    CpuId::current().as_u32()
+}
+
 /// Evidence that this task stays on its CPU; dropping it ends that.
 ///
 /// # Invariants

@@ -20,6 +20,7 @@ use kernel::{
 
 use super::{
     ffi,
+    percpu::possible_cpus,
     read_once,
     zone::Zone, //
 };
@@ -186,6 +187,15 @@ pub fn managed_pages() -> NrPages {
 pub fn online_cpus() -> impl Iterator<Item = u32> {
     // SAFETY: The argument is in range, below `nr_cpu_ids`.
     (0..nr_cpu_ids()).filter(|&cpu| unsafe { ffi::oxmm_cpu_online(cpu) })
+}
+
+/// The node of a CPU that there can be, online or not (`cpu_to_node()`).
+pub fn of_cpu(cpu: u32) -> Option<NodeId> {
+    if !possible_cpus().any(|it| it == cpu) {
+        return None;
+    }
+    // SAFETY: The CPU is a possible one, so that it has an entry.
+    NodeId::from_int(unsafe { ffi::oxmm_cpu_to_node(cpu) })
 }
 
 /// Steps of a zonelist, without the null one that always ends it.
