@@ -6,6 +6,8 @@
 //!               and lists are right only while nobody allocates or frees.
 //! # Cost        O(frames): about 50 microseconds a region.
 
+use core::fmt;
+
 use super::{
     super::{
         frame::State,
@@ -55,6 +57,27 @@ pub enum Violation {
     Managed(usize, usize),
     /// The lists of this CPU hold another number of frames than they say.
     Lists(usize),
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Region(region, violation) => write!(f, "region {region}: {violation}"),
+            Self::Summary(region) => write!(f, "region {region}: summary or index are another's"),
+            Self::Type(block) => write!(f, "pageblock {block}: frees see another type"),
+            Self::GivenAndFree(frame) => write!(f, "frame {frame}: given out and free"),
+            Self::Misplaced(frame, order) => {
+                write!(f, "frame {frame}: no block of order {order} can be there")
+            }
+            Self::Free(kept, counted) => write!(f, "free: kept {kept}, counted {counted}"),
+            Self::FreeCma(kept, counted) => write!(f, "free CMA: kept {kept}, counted {counted}"),
+            Self::FreeHighatomic(kept, counted) => {
+                write!(f, "free highatomic: kept {kept}, counted {counted}")
+            }
+            Self::Managed(managed, found) => write!(f, "managed {managed}, accounted for {found}"),
+            Self::Lists(cpu) => write!(f, "lists of CPU {cpu}: count and entries differ"),
+        }
+    }
 }
 
 /// What was counted.
