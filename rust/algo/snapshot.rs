@@ -188,9 +188,9 @@ pub struct ZoneRef {
 pub struct Counter {
     /// Its name, as /proc/vmstat spells it.
     pub name: &'static str,
-    /// The node it counts on.
-    pub node: NodeId,
-    /// The zone it counts in; `None` for a counter of the node.
+    /// The node it counts on; `None` for a counter of the whole machine.
+    pub node: Option<NodeId>,
+    /// The zone it counts in; `None` for a counter of the node, or of the machine.
     pub zone: Option<ZoneKind>,
     /// The counter alone, which most decisions look at; may be below zero for a moment.
     pub fast: i64,

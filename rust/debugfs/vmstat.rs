@@ -6,6 +6,7 @@
 //!   name          node zone     fast  exact bound
 //!   nr_slab...    0    -        2114   2131    48   of the node
 //!   nr_free_pages 0    Normal  51200  51183    48   of the zone
+//!   slowpath      -    -           7      7     0   of the machine; private alone has such
 //!
 //! A CPU keeps what it counts until that is worth folding into the counter, which is `fast`. With
 //! what all online CPUs keep it is `exact`, which is never further from `fast` than `bound`.
@@ -23,6 +24,7 @@ use core::{
 use kernel::prelude::*;
 
 use super::{
+    live::OrDash,
     Rooms,
     Side, //
 };
@@ -54,10 +56,14 @@ where
 }
 
 fn line(counter: &Counter, out: &mut Text) -> Result {
-    let zone = counter.zone.map_or("-", |zone| zone.name());
     Ok(writeln!(
         out,
-        "{:<30} {:<4} {zone:<8} {:>12} {:>12} {:>6}",
-        counter.name, counter.node, counter.fast, counter.exact, counter.bound
+        "{:<30} {:<4} {:<8} {:>12} {:>12} {:>6}",
+        counter.name,
+        OrDash(counter.node),
+        OrDash(counter.zone),
+        counter.fast,
+        counter.exact,
+        counter.bound
     )?)
 }

@@ -150,7 +150,7 @@ pub fn counters() -> impl Iterator<Item = Counter> {
 fn counter(name: &'static str, node: &Node, zone: Option<Zone>, reading: Reading) -> Counter {
     Counter {
         name,
-        node: node.id(),
+        node: Some(node.id()),
         zone: zone.and_then(|zone| zone.kind()),
         fast: reading.fast,
         exact: reading.fast + reading.kept.sum,
