@@ -3,7 +3,8 @@
 //! oxmm: two memory managers side by side under /sys/kernel/debug/oxmm.
 //!
 //!   debugfs -> lab -> linux         the running kernel's manager, shown and used
-//!      \-------\----> algo          pure: units, grammar, formulas
+//!      \-------\----> algo          pure: units, grammar, formulas, rules of the private manager
+//!                    private       a manager of our own, on memory that linux gave
 //!
 //! Set-up: check the layout of shared structs, watch memory hotplug, make the labs, then the files.
 //! Tear-down runs the other way round: the files go first, so that nobody asks any more, then what
@@ -15,6 +16,7 @@ pub mod algo;
 pub mod debugfs;
 pub mod lab;
 pub mod linux;
+pub mod private;
 mod seam;
 
 use kernel::prelude::*;

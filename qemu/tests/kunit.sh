@@ -38,6 +38,9 @@ set -- \
 	oxmm_percpu \
 	oxmm_percpu_typed \
 	oxmm_pinned \
+	oxmm_private \
+	oxmm_private_arena \
+	oxmm_private_memory \
 	oxmm_slub \
 	oxmm_thread \
 	oxmm_typed_cache \

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where a zone of the private manager keeps its state: in memory of the kernel's heap.
+//!
+//!   regions    one lock and 4.4 KiB each           lists   one lock and 16 KiB for each CPU
+//!   summaries, index, types   a few bytes a region, read without a lock
+//!   states     32 KiB a region, allocated when a block of it is first given out
+//!
+//! # Locking     regions and lists have locks of their own, see lock.rs; the rest are atomics. States
+//!               are published by a store with release and found by a load with acquire
+//!               ([`SetOnce`]), and stay until the zone goes.
+//! # Cost        37 KiB per GiB, and 16 KiB for each CPU; 256 KiB per GiB more for states, once
+//!               used.
+//! # Limits      the memory comes from any node.
+//! # Reference   algo/buddy/zone.rs: `Memory`.
+
+use kernel::{
+    prelude::*,
+    sync::SetOnce, //
+};
+
+use super::lock::Locked;
+use crate::algo::buddy::{
+    pcp::Pcp,
+    zone::{
+        index_words,
+        Memory, //
+    },
+    Region,
+    FRAMES,
+    PAGEBLOCKS, //
+};
+use crate::linux::{
+    pinned::PinnedVec,
+    quietly, //
+};
+use crate::seam::{
+    AtomicU64,
+    AtomicU8, //
+};
+
+/// The states of a region's frames.
+type States = KVVec<AtomicU8>;
+
+/// The storage of a zone.
+pub(super) struct ZoneMemory {
+    regions: PinnedVec<Locked<Region>>,
+    lists: PinnedVec<Locked<Pcp>>,
+    summaries: KVVec<AtomicU64>,
+    index: KVVec<AtomicU64>,
+    types: KVVec<AtomicU8>,
+    states: KVVec<SetOnce<States>>,
+}
+
+/// So many default values: zeroes, for atomics.
+fn defaults<T: Default>(count: usize) -> Result<KVVec<T>> {
+    let mut all = KVVec::with_capacity(count, quietly())?;
+    for _ in 0..count {
+        all.push(T::default(), quietly())?;
+    }
+    Ok(all)
+}
+
+impl ZoneMemory {
+    /// Storage for so many regions and CPUs.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub(super) fn new(regions: usize, cpus: usize) -> Result<Self> {
+        Ok(Self {
+            regions: PinnedVec::new(regions, |_| Locked::region())?,
+            lists: PinnedVec::new(cpus, |_| Locked::lists())?,
+            summaries: defaults(regions)?,
+            index: defaults(index_words(regions))?,
+            types: defaults(regions.checked_mul(PAGEBLOCKS).ok_or(ENOMEM)?)?,
+            states: defaults(regions)?,
+        })
+    }
+
+    /// Allocates the states of a region, if it has none yet; in process context, without a lock that
+    /// spins. Of two who do so at a time both allocate, and what one of them has is kept.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM, and ERANGE if there is no such region.
+    pub(super) fn ready(&self, region: usize) -> Result {
+        let place = self.states.get(region).ok_or(ERANGE)?;
+        if place.as_ref().is_none() {
+            // `false` for the one who comes later, whose states are dropped here.
+            place.populate(defaults(FRAMES)?);
+        }
+        Ok(())
+    }
+}
+
+impl Memory for ZoneMemory {
+    type Region = Locked<Region>;
+    type Lists = Locked<Pcp>;
+
+    fn regions(&self) -> &[Self::Region] {
+        &self.regions
+    }
+
+    fn summaries(&self) -> &[AtomicU64] {
+        &self.summaries
+    }
+
+    fn index(&self) -> &[AtomicU64] {
+        &self.index
+    }
+
+    fn types(&self) -> &[AtomicU8] {
+        &self.types
+    }
+
+    fn states(&self, region: usize) -> Option<&[AtomicU8]> {
+        Some(self.states.get(region)?.as_ref()?)
+    }
+
+    fn lists(&self, cpu: usize) -> Option<&Self::Lists> {
+        self.lists.get(cpu)
+    }
+}
+
+#[kunit_tests(oxmm_private_memory)]
+mod tests {
+    use super::*;
+    use crate::algo::{
+        buddy::{
+            guarded::Guarded,
+            zone::{
+                Miss,
+                Want,
+                Zone, //
+            }, //
+        },
+        snapshot::Watermark,
+        units::{
+            FrameIdx,
+            Migratetype,
+            NrPages,
+            Order, //
+        },
+        watermark::AllocFlags,
+    };
+
+    /// Memory begins as empty regions and lists, aligned to cache lines.
+    #[test]
+    fn memory_begins_empty() {
+        let memory = ZoneMemory::new(3, 2);
+        assert!(memory.is_ok_and(|memory| {
+            memory.regions().len() == 3
+                && memory.lists(1).is_some()
+                && memory.lists(2).is_none()
+                && memory.regions().iter().all(|it| {
+                    core::ptr::from_ref(it).addr() % 64 == 0
+                        && it.with(|it| it.managed() == 0 && it.check().is_ok())
+                })
+                && memory
+                    .lists(0)
+                    .is_some_and(|it| it.with(|it| it.recount() == Some(0)))
+        }));
+    }
+
+    /// States come when they are asked for, once, and one for each frame.
+    #[test]
+    fn states_come_when_asked_for() {
+        let memory = ZoneMemory::new(2, 1);
+        assert!(memory.is_ok_and(|memory| {
+            let before = memory.states(1).is_none();
+            let made = memory.ready(1).is_ok();
+            let first = memory.states(1).map(|it| it.as_ptr());
+            let again = memory.ready(1).is_ok() && memory.states(1).map(|it| it.as_ptr()) == first;
+            let all = memory.states(1).is_some_and(|it| it.len() == FRAMES);
+            before && made && again && all && memory.states(0).is_none()
+        }));
+    }
+
+    /// A region past the last has no states and gets none.
+    #[test]
+    fn a_region_too_far_is_refused() {
+        let memory = ZoneMemory::new(2, 1);
+        assert!(memory
+            .is_ok_and(|memory| { memory.ready(2) == Err(ERANGE) && memory.states(2).is_none() }));
+    }
+
+    /// A zone on this memory says which region it needs the states of, and then gives every page
+    /// that it was given, and takes each back.
+    #[test]
+    fn a_zone_gives_all_that_it_has() {
+        let Ok(memory) = ZoneMemory::new(1, 1) else {
+            return;
+        };
+        let zone = Zone::new(memory, Order::new(10).unwrap_or_default());
+        zone.add(FrameIdx::new(512), NrPages::new(1024), Migratetype::Movable);
+        let flags = AllocFlags::new(Watermark::Min);
+        let want = Want::new(Order::ZERO, Migratetype::Movable, flags);
+        assert_eq!(zone.alloc(0, &want), Err(Miss::NotReady(0)));
+        assert_eq!(zone.memory().ready(0), Ok(()));
+        let mut frames = KVVec::new();
+        while let Ok(frame) = zone.alloc(0, &want) {
+            if frames.push(frame, GFP_KERNEL).is_err() {
+                break;
+            }
+        }
+        assert_eq!(frames.len(), 1024);
+        assert!(zone.check(1).is_ok());
+        let mut freed = frames.iter().map(|&frame| zone.free(0, frame, Order::ZERO));
+        assert!(freed.all(|it| it.is_ok()));
+        zone.drain(0);
+        assert_eq!(zone.figures().free.load(crate::seam::Relaxed), 1024);
+        assert!(zone.check(1).is_ok());
+    }
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The private memory manager: the algorithms of `algo` with locks and memory of the kernel.
+//!
+//!   arena     memory of each node, from Linux        memory   where a zone keeps its state
+//!   machine   nodes, zones, lists; made by build,    lock     spin locks around that state
+//!             with numbers of figures
+//!   view, page   what can be seen of it              raw      the little that needs `unsafe`
+//!
+//! # Locking     Ranks, taken upwards only and never from interrupt context:
+//!
+//!   1 control         whoever builds a machine anew
+//!   2 memcg tree      not there yet
+//!   3 slab cache      not there yet
+//!   4 pcp             page lists of a CPU and zone      spins, `Locked<Pcp>`
+//!   5 zone            a region of a zone                spins, `Locked<Region>`
+//!   6 leaf counters   not there yet; those of a zone are atomics
+//!
+//!               Two locks of one rank are never held together. Memory is allocated, and sleeping is
+//!               done, without any of them.
+//! # Cost        an allocation from a CPU's list: one lock that no other CPU wants, and one byte.
+//! # Limits      frames and the pages behind them; objects, caches and groups are still to come.
+//! # Reference   DESIGN.md section 4.
+
+mod arena;
+mod build;
+mod figures;
+mod lock;
+mod machine;
+mod memory;
+mod page;
+mod raw;
+mod tests;
+mod view;
+
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+use crate::algo::{
+    buddy::{
+        slow::alloc_slow,
+        walk,
+        walk::Machine as _,
+        zone::Memory, //
+    },
+    gfp::Flag,
+    snapshot::would::{
+        Asked,
+        Rules, //
+    },
+    units::{
+        usize_from,
+        Address,
+        Bytes,
+        NodeId,
+        NrPages,
+        Order,
+        Pfn,
+        ZoneKind, //
+    },
+};
+use crate::linux::{
+    address,
+    cpu,
+    would, //
+};
+use machine::Machine;
+
+pub use arena::LARGEST;
+
+pub use crate::algo::buddy::{
+    frame::WrongFree,
+    walk::{
+        Block,
+        Plan, //
+    },
+    zone::{
+        Miss,
+        Violation, //
+    },
+    PAGEBLOCK_ORDER,
+};
+
+/// The manager.
+pub struct Private {
+    machine: Machine,
+}
+
+impl Private {
+    /// A mirror of the machine that Linux runs on, with up to so much memory of each node.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM without memory for its tables.
+    pub fn new(arena: Bytes) -> Result<Arc<Self>> {
+        let machine = Machine::mirror(arena)?;
+        Ok(Arc::new(Self { machine }, GFP_KERNEL)?)
+    }
+
+    /// What the manager goes by: the rules of Linux, with blocks of its own sizes, and without what
+    /// it does not have.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            has_cma: false,
+            has_policy: false,
+            has_many_nodes: self.machine.nodes.len() > 1,
+            pageblock_order: PAGEBLOCK_ORDER,
+            max_order: LARGEST,
+            ..would::rules()
+        }
+    }
+
+    /// Works out what every allocation of a kind needs.
+    pub fn plan(&self, asked: Asked) -> Plan {
+        Plan::new(&self.machine, asked)
+    }
+
+    /// Allocates a block on the CPU that runs; in process context, for it may sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`Miss::Empty`] if there is no memory, be it for the block or for the states of its frames.
+    pub fn alloc(&self, plan: &Plan) -> Result<Block, Miss> {
+        let block = self.alloc_ready(plan)?;
+        if plan.asked().flags.contains(Flag::Zero) {
+            if let Some(arena) = self.machine.arenas.get(usize::from(block.site)) {
+                arena.zero(block.frame, plan.asked().order);
+            }
+        }
+        Ok(block)
+    }
+
+    fn alloc_ready(&self, plan: &Plan) -> Result<Block, Miss> {
+        loop {
+            let cpu = usize_from(cpu::current());
+            let served = match walk::alloc(&self.machine, cpu, plan) {
+                Err(Miss::Empty) => alloc_slow(&self.machine, cpu, plan),
+                served => served,
+            };
+            match served {
+                // Ends: each time around another region has become ready for good.
+                Err(Miss::NotReady(region)) => self.make_ready(plan, region)?,
+                served => return served,
+            }
+        }
+    }
+
+    /// Allocates the states of a region, in each zone of the list that lacks them: the miss does not
+    /// say which of them it was.
+    #[cold]
+    fn make_ready(&self, plan: &Plan, region: usize) -> Result<(), Miss> {
+        for &place in self.machine.list(plan.asked()) {
+            let site = self.machine.sites.get(usize::from(place));
+            let memory = site.map(|site| site.zone.memory());
+            if let Some(memory) = memory.filter(|it| region < it.regions().len()) {
+                memory.ready(region).map_err(|_| Miss::Empty)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Frees a block, on the CPU that runs.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it; nothing was done then.
+    pub fn free(&self, block: Block, order: Order) -> Result<(), WrongFree> {
+        let site = self.machine.sites.get(usize::from(block.site));
+        let site = site.ok_or(WrongFree::NotManaged)?;
+        let cpu = usize_from(cpu::current());
+        site.zone.free(cpu, block.frame, order)
+    }
+
+    /// Drains the lists of every CPU; returns how many pages they held.
+    pub fn drain(&self) -> NrPages {
+        self.machine.drain()
+    }
+
+    /// The page that a block begins with, in the numbers of this manager.
+    pub fn pfn(&self, block: Block) -> Option<Pfn> {
+        let site = self.machine.sites.get(usize::from(block.site))?;
+        Some(site.pfn(block.frame))
+    }
+
+    /// Where a block begins in the kernel's linear mapping.
+    pub fn address(&self, block: Block) -> Option<Address> {
+        let arena = self.machine.arenas.get(usize::from(block.site))?;
+        address::linear(arena.pfn(block.frame)?)
+    }
+
+    /// The node and the zone of a block.
+    pub fn place(&self, block: Block) -> Option<(NodeId, ZoneKind)> {
+        let site = self.machine.sites.get(usize::from(block.site))?;
+        Some((site.node, site.kind))
+    }
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can be seen of the private manager: nodes, zones, free areas, zonelists; more in view/.
+//!
+//! # Locking     numbers are atomics, read one after the other; a region or the lists of a CPU are
+//!               locked while one is looked at.
+//! # Cost        a zone's free area visits every word of its broken pageblocks.
+//! # Limits      numbers are exact at every moment: no CPU keeps a part of them to itself, so that
+//!               the bounds of their errors are 0. A zone's watermark below which free pages are
+//!               counted exactly is 0 for the same reason.
+//! # Reference   algo/snapshot.rs says what each value means.
+
+mod counters;
+mod parts;
+mod would;
+
+use core::iter;
+
+pub(super) use parts::{
+    pageblock,
+    pcp_list, //
+};
+
+use super::{
+    machine::Machine,
+    memory::ZoneMemory,
+    Private,
+    Violation,
+    LARGEST, //
+};
+use crate::algo::{
+    buddy::{
+        guarded::Guarded,
+        walk::Site,
+        zone::Memory,
+        Region, //
+    },
+    snapshot::{
+        self,
+        Count,
+        FreeArea,
+        ListKind,
+        ZoneRef, //
+    },
+    units::{
+        usize_from,
+        Migratetype,
+        NodeId,
+        NrPages,
+        Order,
+        ZoneKind, //
+    },
+};
+use crate::linux::node;
+use crate::seam::{
+    AtomicIsize,
+    AtomicUsize,
+    Relaxed, //
+};
+
+type ZoneSite = Site<ZoneMemory>;
+
+/// A number of frames that may be below zero for a moment.
+fn signed(number: &AtomicIsize) -> NrPages {
+    NrPages::new(usize::try_from(number.load(Relaxed)).unwrap_or(0))
+}
+
+fn pages(number: &AtomicUsize) -> NrPages {
+    NrPages::new(number.load(Relaxed))
+}
+
+impl Machine {
+    /// The first of the sites that a request for a node tries.
+    fn first(&self, list: &[u16]) -> Option<&ZoneSite> {
+        self.sites.get(usize::from(*list.first()?))
+    }
+
+    fn spanned(&self, place: u16) -> NrPages {
+        let arena = self.arenas.get(usize::from(place));
+        arena.map_or(NrPages::ZERO, |arena| arena.spanned())
+    }
+}
+
+impl Private {
+    /// The nodes, by number.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.machine.nodes.iter().map(|node| node.id)
+    }
+
+    /// A node's figures.
+    pub fn node(&self, id: NodeId) -> Option<snapshot::Node> {
+        let node = self.machine.node(id)?;
+        let place = node.site;
+        let site = place.and_then(|it| self.machine.sites.get(usize::from(it)));
+        let figures = site.map(|site| site.zone.figures());
+        let managed = figures.map_or(NrPages::ZERO, |it| pages(&it.managed));
+        let [fallback, _] = &node.lists;
+        Some(snapshot::Node {
+            states: node.states,
+            start: node.start,
+            spanned: place.map_or(NrPages::ZERO, |it| self.machine.spanned(it)),
+            present: managed,
+            managed,
+            free: figures.map_or(NrPages::ZERO, |it| signed(&it.free)),
+            served_by: self.machine.first(fallback).map(|site| site.node),
+        })
+    }
+
+    /// How far one node is from another.
+    pub fn distance(&self, from: NodeId, to: NodeId) -> Option<u32> {
+        let place = self.nodes().position(|node| node == to)?;
+        let distances = &self.machine.node(from)?.distances;
+        distances.get(place).map(|&distance| distance.into())
+    }
+
+    /// A node's online CPUs, by number.
+    pub fn cpus(&self, id: NodeId) -> impl Iterator<Item = u32> + '_ {
+        node::online_cpus().filter(move |&cpu| {
+            let node = self.machine.cpus.get(usize_from(cpu));
+            node.copied().flatten() == Some(id)
+        })
+    }
+
+    /// A node's zones.
+    pub fn zones(&self, id: NodeId) -> impl Iterator<Item = ZoneKind> + '_ {
+        let place = self.machine.node(id).and_then(|node| node.site);
+        let site = place.and_then(|it| self.machine.sites.get(usize::from(it)));
+        site.map(|site| site.kind).into_iter()
+    }
+
+    /// A zone's figures.
+    pub fn zone(&self, id: NodeId, kind: ZoneKind) -> Option<snapshot::Zone> {
+        let place = self.machine.node(id)?.site?;
+        let site = self.machine.site(id, kind)?;
+        Some(zone(site, self.machine.spanned(place)))
+    }
+
+    /// A zone's free blocks.
+    pub fn free_area(&self, id: NodeId, kind: ZoneKind) -> Option<FreeArea> {
+        let site = self.machine.site(id, kind)?;
+        let mut area = FreeArea {
+            max_order: LARGEST,
+            types: [true; Migratetype::COUNT],
+            lists: [[Count::default(); Migratetype::COUNT]; Order::COUNT],
+            blocks: [0; Order::COUNT],
+        };
+        count_blocks(site, |migratetype, order, blocks| {
+            let lists = area.lists.get_mut(order.index());
+            if let Some(list) = lists.and_then(|it| it.get_mut(migratetype.index())) {
+                list.blocks += blocks;
+            }
+            if let Some(sum) = area.blocks.get_mut(order.index()) {
+                *sum += blocks;
+            }
+        });
+        Some(area)
+    }
+
+    /// The zones that a request for `node` tries, in order.
+    pub fn zonelist(&self, id: NodeId, list: ListKind) -> impl Iterator<Item = ZoneRef> + '_ {
+        let node = self.machine.node(id);
+        let list = node.and_then(|node| node.lists.get(list.index()));
+        let places = list.into_iter().flat_map(|list| list.iter());
+        places.filter_map(move |&place| {
+            let site = self.machine.sites.get(usize::from(place))?;
+            Some(ZoneRef {
+                node: site.node,
+                kind: site.kind,
+                distance: self.distance(id, site.node)?,
+                managed: pages(&site.zone.figures().managed),
+            })
+        })
+    }
+
+    /// Recounts every zone the slow way, as far as that is asked for; numbers may only disagree if
+    /// nobody allocated or freed meanwhile.
+    pub fn check(&self) -> impl Iterator<Item = (NodeId, ZoneKind, Result<(), Violation>)> + '_ {
+        self.machine.sites.iter().map(|site| {
+            let result = site.zone.check(self.machine.nr_cpus());
+            (site.node, site.kind, result)
+        })
+    }
+}
+
+/// Counts the free blocks of a zone, one region after the other.
+fn count_blocks(site: &ZoneSite, mut add: impl FnMut(Migratetype, Order, usize)) {
+    for region in site.zone.memory().regions() {
+        region.with(|it: &mut Region| it.count_blocks(LARGEST, &mut add));
+    }
+}
+
+fn zone(site: &ZoneSite, spanned: NrPages) -> snapshot::Zone {
+    let figures = site.zone.figures();
+    let (boost, free) = (pages(&figures.boost), signed(&figures.free));
+    let managed = pages(&figures.managed);
+    let mut marks = [NrPages::ZERO; snapshot::Watermark::COUNT];
+    for (place, mark) in marks.iter_mut().zip(&site.marks) {
+        *place = pages(mark) + boost;
+    }
+    let own = node::Node::get(site.node);
+    let mut lowmem_reserve = [None; ZoneKind::COUNT];
+    for ((place, reserve), &kind) in
+        iter::zip(&mut lowmem_reserve, &site.reserve).zip(ZoneKind::ALL)
+    {
+        // As many columns as Linux's zones have.
+        if own.and_then(|node| node.zone(kind)).is_some() {
+            *place = Some(pages(reserve));
+        }
+    }
+    snapshot::Zone {
+        node: site.node,
+        kind: site.kind,
+        start: site.base,
+        spanned,
+        present: managed,
+        managed,
+        cma: NrPages::ZERO,
+        free,
+        free_exact: free,
+        free_bound: NrPages::ZERO,
+        marks,
+        boost,
+        lowmem_reserve,
+        highatomic_reserved: pages(&figures.highatomic),
+        highatomic_free: signed(&figures.free_highatomic),
+    }
+}
