@@ -3,8 +3,8 @@
 //! oxmm: two memory managers side by side under /sys/kernel/debug/oxmm.
 //!
 //!   debugfs -> lab -> linux         the running kernel's manager, shown and used
-//!      \-------\----> algo          pure: units, grammar, formulas, rules of the private manager
-//!                    private       a manager of our own, on memory that linux gave
+//!      |        |---> private       a manager of our own, on memory that linux gave
+//!      \--------\---> algo          pure: units, grammar, formulas, the private manager's rules
 //!
 //! Set-up: check the layout of shared structs, watch memory hotplug, make the labs, then the files.
 //! Tear-down runs the other way round: the files go first, so that nobody asks any more, then what
@@ -34,6 +34,10 @@ module! {
             default: 256,
             description: "The most memory that commands may hold, in MiB; at most half of memory",
         },
+        arena_mb: u64 {
+            default: 64,
+            description: "What the private manager takes of each node, in MiB; at most a quarter",
+        },
     },
 }
 
@@ -54,7 +58,9 @@ impl kernel::Module for Oxmm {
         if let Err(why) = linux::slub::prove() {
             pr_notice!("the truth about slab caches is not to be had: {}\n", why.0);
         }
-        let rooms = KBox::new(debugfs::Rooms::new(max_bytes())?, GFP_KERNEL)?.into();
+        let arena_mb = linux::parameter(module_parameters::arena_mb.value());
+        let private = private::Private::new(Bytes::from_mib(arena_mb))?;
+        let rooms = KBox::new(debugfs::Rooms::new(private, max_bytes())?, GFP_KERNEL)?.into();
         Ok(Self {
             _files: debugfs::create(rooms)?,
             _watch: watch,

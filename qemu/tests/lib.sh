@@ -8,6 +8,8 @@
 DEBUG=/sys/kernel/debug
 OXMM=$DEBUG/oxmm
 LINUX=$OXMM/linux
+# The manager that commands and questions go to.
+SIDE=$LINUX
 export MODULE=/guest/oxmm.ko
 
 number=0
@@ -53,10 +55,10 @@ check() {
 }
 
 # ctl LINES: writes to ctl in one write; says nothing, the status tells.
-ctl() { echo "$1" 2>/dev/null >"$LINUX/ctl"; }
+ctl() { echo "$1" 2>/dev/null >"$SIDE/ctl"; }
 
 # ask VIEW QUESTION: writes it to the view; says nothing, the status tells.
-ask() { echo "$2" 2>/dev/null >"$LINUX/$1"; }
+ask() { echo "$2" 2>/dev/null >"$SIDE/$1"; }
 
 # refused ERRNO LINES: the write fails, and `result` ends with that errno and a sentence.
 refused() {
@@ -71,10 +73,10 @@ refused() {
 			if (outcome == errno && words >= 3) exit 0
 			print "# " lines ": expected " errno ", result says " outcome " and " words " words"
 			exit 1
-		}' "$LINUX/result"
+		}' "$SIDE/result"
 }
 
-held() { awk 'END { print NR - 1 }' "$LINUX/live"; }
+held() { awk 'END { print NR - 1 }' "$SIDE/live"; }
 
 # signal_ends LINE PAUSE...: a signal ends the long allocation of LINE, and what it had taken is back.
 # When the signal comes is up to the machine: one of the pauses, in microseconds, meets it at work.

@@ -47,7 +47,8 @@ record a line, no value holds a blank, sizes are pages unless said otherwise.
   result     what the last write did, line by line: ok with ids, or the errno and a sentence
   live       what is held; sizes are bytes
   bench      write what is to be measured, read nanoseconds a block
-Managers: linux, the running kernel's.
+  check      private alone: recounts every zone the slow way, and says ok or what is wrong
+Managers: linux, the running kernel's; private, of pages that oxmm took from Linux node by node.
 
 Commands: verb noun key=value ...; sizes take K, M and G; # starts a comment.
 ";

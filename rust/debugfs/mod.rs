@@ -3,9 +3,10 @@
 //! The view room: every file under /sys/kernel/debug/oxmm, and the only list of them.
 //!
 //!   oxmm/  README  version
-//!          linux/  nodes  zones  free_area  zonelists  would  gfp  pcp  pageblocks  page  vmstat
-//!                  ctl  result  live  bench  memory  percpu  vmalloc
-//!                  kmalloc  caches  cache/NAME/  a file for each fact of a cache
+//!          linux/    nodes  zones  free_area  zonelists  would  gfp  pcp  pageblocks  page  vmstat
+//!                    ctl  result  live  bench  memory  percpu  vmalloc
+//!                    kmalloc  caches  cache/NAME/  a file for each fact of a cache
+//!          private/  the same up to bench; check
 //!
 //! A view is one file here, written for any [`Manager`]: whoever knows it on one side knows it on
 //! the other.
@@ -17,6 +18,7 @@
 mod bench;
 mod cache;
 mod caches;
+mod check;
 mod ctl;
 mod free_area;
 mod gfp;
@@ -46,6 +48,7 @@ use kernel::{
 use crate::algo::units::Bytes;
 use crate::lab::{
     linux::Linux,
+    private::Private,
     Lab,
     Manager, //
 };
@@ -59,6 +62,8 @@ use crate::linux::debugfs::{
 pub struct Rooms {
     linux: Arc<Lab<Linux>>,
     linux_caches: SetOnce<Arc<Folder<cache::Named<Linux>>>>,
+    private: Arc<Lab<Private>>,
+    private_caches: SetOnce<Arc<Folder<cache::Named<Private>>>>,
 }
 
 impl Rooms {
@@ -67,10 +72,12 @@ impl Rooms {
     /// # Errors
     ///
     /// ENOMEM.
-    pub fn new(max: Bytes) -> Result<Self> {
+    pub fn new(private: Arc<crate::private::Private>, max: Bytes) -> Result<Self> {
         Ok(Self {
             linux: Arc::pin_init(Lab::new(Linux, max), GFP_KERNEL)?,
             linux_caches: SetOnce::new(),
+            private: Arc::pin_init(Lab::new(Private::new(private), max), GFP_KERNEL)?,
+            private_caches: SetOnce::new(),
         })
     }
 }
@@ -79,7 +86,7 @@ impl Rooms {
 trait Side<M: Manager> {
     /// The lab of this manager.
     fn lab(&self) -> &Arc<Lab<M>>;
-    /// Where the directories of its caches are; filled while the files are made.
+    /// Where the directories of its caches are; filled while the files are made, if it has caches.
     fn caches(&self) -> &SetOnce<Arc<Folder<cache::Named<M>>>>;
 }
 
@@ -90,6 +97,16 @@ impl Side<Linux> for Rooms {
 
     fn caches(&self) -> &SetOnce<Arc<Folder<cache::Named<Linux>>>> {
         &self.linux_caches
+    }
+}
+
+impl Side<Private> for Rooms {
+    fn lab(&self) -> &Arc<Lab<Private>> {
+        &self.private
+    }
+
+    fn caches(&self) -> &SetOnce<Arc<Folder<cache::Named<Private>>>> {
+        &self.private_caches
     }
 }
 
@@ -104,9 +121,13 @@ pub fn create(rooms: Pin<KBox<Rooms>>) -> Result<Tree<Rooms>> {
     tree.root().file::<help::Version>()?;
     let linux = tree.root().dir(Linux::NAME)?;
     fill::<Linux>(&linux)?;
+    fill_objects::<Linux>(&linux)?;
     linux.file::<memory::Memory>()?;
     linux.file::<percpu::Percpu<Linux>>()?;
     linux.file::<vmalloc::Vmalloc<Linux>>()?;
+    let private = tree.root().dir(Private::NAME)?;
+    fill::<Private>(&private)?;
+    private.file::<check::Check>()?;
     Ok(tree)
 }
 
@@ -123,13 +144,21 @@ where
     dir.file::<pcp::Pcp<M>>()?;
     dir.file::<pageblocks::Pageblocks<M>>()?;
     dir.file::<page::Page<M>>()?;
-    dir.file::<kmalloc::Kmalloc<M>>()?;
-    dir.file::<caches::Caches<M>>()?;
-    dir.state().caches().populate(dir.folder(c"cache")?);
     dir.file::<would::Would<M>>()?;
     dir.file::<gfp::GfpFlags<M>>()?;
     dir.file::<ctl::Ctl<M>>()?;
     dir.file::<ctl::Report<M>>()?;
     dir.file::<live::Live<M>>()?;
     dir.file::<bench::Bench<M>>()
+}
+
+/// Makes the files of a manager that has objects.
+fn fill_objects<M: Manager>(dir: &Dir<'_, Rooms>) -> Result
+where
+    Rooms: Side<M>,
+{
+    dir.file::<kmalloc::Kmalloc<M>>()?;
+    dir.file::<caches::Caches<M>>()?;
+    dir.state().caches().populate(dir.folder(c"cache")?);
+    Ok(())
 }

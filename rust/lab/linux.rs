@@ -321,6 +321,10 @@ impl Manager for Linux {
         }
     }
 
+    fn drain(&self) -> Option<NrPages> {
+        None
+    }
+
     fn kmalloc_classes(&self) -> impl Iterator<Item = Class> {
         slab::classes()
     }

@@ -22,6 +22,7 @@ mod caches;
 mod hold;
 pub mod linux;
 mod live;
+pub mod private;
 mod refusal;
 mod run;
 
@@ -222,6 +223,10 @@ pub trait Manager: Send + Sync + 'static {
 
     /// Frees after a grace period; at once for a kind that cannot wait, see [`Manager::defers`].
     fn free_deferred(&self, holding: Self::Holding);
+
+    /// Empties the page lists that every CPU keeps; returns how many pages they held, or `None` if
+    /// the manager offers no way to do so.
+    fn drain(&self) -> Option<NrPages>;
 
     /// Makes a cache.
     ///

@@ -38,6 +38,7 @@ use crate::algo::{
     },
     units::{
         Bytes,
+        NrPages,
         Order, //
     },
 };
@@ -70,6 +71,9 @@ pub(super) enum Done {
         count: usize,
         taken: Bytes,
     },
+    Drained {
+        pages: NrPages,
+    },
     Made,
     Destroyed,
     Shrunk,
@@ -98,6 +102,7 @@ impl fmt::Display for Done {
             } => write!(f, "allocated {count} x {what}, {} bytes taken", taken.get()),
             Self::Added { value } => write!(f, "each online CPU added {value}"),
             Self::Freed { count, taken } => write!(f, "freed {count}, {} bytes", taken.get()),
+            Self::Drained { pages } => write!(f, "gave {pages} pages back to their zones"),
             Self::Made => f.write_str("made the cache"),
             Self::Destroyed => f.write_str("destroyed the cache"),
             Self::Shrunk => f.write_str("gave empty slabs back"),
@@ -185,6 +190,10 @@ impl<M: Manager> Lab<M> {
             }
             Command::AddPercpu { id, value } => self.add_percpu(id.get(), *value),
             Command::Free(free) => self.free(free),
+            Command::Drain => match self.manager.drain() {
+                Some(pages) => Ok(Done::Drained { pages }),
+                None => self.refuse_command(command),
+            },
             Command::CacheCreate(create) => {
                 let make = || self.manager.cache_create(create);
                 self.caches.create(create.name.as_str(), make)?;

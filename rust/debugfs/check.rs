@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `check`: a line for each zone of the private manager: `ok`, or the first thing that is wrong.
+//!
+//!   node zone     outcome
+//!   0    Normal   ok
+//!   1    Normal   region 0: pageblock 3: another largest block
+//!
+//! # Limits      sums over regions and lists disagree while somebody allocates or frees; what a
+//!               region says of itself never may.
+//! # Reference   algo/buddy/zone/check.rs.
+
+use core::fmt::Write;
+
+use kernel::prelude::*;
+
+use super::{
+    Rooms,
+    Side, //
+};
+use crate::lab::private::Private;
+use crate::linux::debugfs::{
+    File,
+    Text, //
+};
+
+/// The file.
+pub(super) struct Check;
+
+impl File<Rooms> for Check {
+    const NAME: &'static CStr = c"check";
+
+    fn read(rooms: &Rooms, out: &mut Text) -> Result {
+        writeln!(out, "{:<4} {:<8} outcome", "node", "zone")?;
+        let lab = Side::<Private>::lab(rooms);
+        for (node, zone, outcome) in lab.manager.check() {
+            write!(out, "{node:<4} {zone:<8} ")?;
+            match outcome {
+                Ok(()) => writeln!(out, "ok")?,
+                Err(violation) => writeln!(out, "{violation}")?,
+            }
+        }
+        Ok(())
+    }
+}
