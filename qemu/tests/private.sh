@@ -17,6 +17,8 @@ unload() { rmmod oxmm; }
 # of more orders: in pcp Linux's words are all there, in Linux's order.
 same_columns() {
 	local file ours theirs
+	# Without a write `result` has nothing to show.
+	ctl "" && echo >"$LINUX/ctl"
 	for file in nodes zones free_area zonelists vmstat pcp pageblocks page would gfp result live; do
 		ours=$(head -n 1 "$PRIVATE/$file" | tr -s ' ')
 		theirs=$(head -n 1 "$LINUX/$file" | tr -s ' ')
@@ -100,6 +102,8 @@ free_of() {
 		{ sum += $4 }
 		END { print sum + 0 }' "$PRIVATE/zones" "$PRIVATE/pcp")
 }
+
+nodes() { awk 'NR > 1 { print $1 }' "$PRIVATE/nodes"; }
 
 nodes_with_memory() { awk 'NR > 1 && $7 > 0 { print $1 }' "$PRIVATE/nodes"; }
 
@@ -201,7 +205,7 @@ memoryless_served() {
 # What `would` predicts is what happens, for each node and some orders.
 would_is_right() {
 	local node order predicted got
-	for node in $(awk 'NR > 1 { print $1 }' "$PRIVATE/nodes"); do
+	for node in $(nodes); do
 		for order in 0 2 7 10; do
 			ask would "order=$order node=$node" || return 1
 			predicted=$(awk 'NR == 2 { print $2 }' "$PRIVATE/would")
@@ -260,6 +264,12 @@ bad_requests_refused() {
 
 # ---- Storms -----------------------------------------------------------------------
 
+# The CPUs that are online, from lists such as 0-1,3.
+cpus() {
+	awk 'NR > 1 && $3 != "-" { gsub(",", "\n", $3); print $3 }' "$PRIVATE/nodes" |
+		awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }'
+}
+
 # storm CPU: allocates and frees there, as fast as it can, with tags of its own.
 storm() {
 	local round order
@@ -277,8 +287,7 @@ alloc pages order=0 count=150 tag=t$1 type=movable"
 
 storm_leaves_all_well() {
 	local cpu pids=''
-	for cpu in $(awk 'NR > 1 && $3 != "-" { gsub(",", "\n", $3); print $3 }' "$PRIVATE/nodes" |
-		awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }'); do
+	for cpu in $(cpus); do
 		(
 			taskset -p "$(printf %x $((1 << cpu)))" "$(sh -c 'echo $PPID')" >/dev/null
 			storm "$cpu"
