@@ -6,6 +6,7 @@
 //!               answer EOPNOTSUPP.
 //! # Reference   `rust/private/`.
 
+mod bench;
 mod holding;
 mod no_cache;
 
@@ -101,6 +102,7 @@ impl Manager for Private {
     type Plan = Plan;
     type Holding = Holding;
     type Cache = NoCache;
+    type Slots = bench::Slots;
 
     fn nodes(&self) -> impl Iterator<Item = NodeId> {
         self.manager.nodes()
@@ -284,6 +286,11 @@ impl Manager for Private {
                 .map_err(|_| Refusal::NoTable)?;
         }
         Ok(())
+    }
+
+    fn bench_slots(&self, count: usize, wish: &PagesWish) -> Result<Self::Slots, Refusal> {
+        let plan = self.manager.plan(self.asked(wish)?);
+        bench::Slots::new(self.manager.clone(), plan, count)
     }
 
     fn defers(&self, _kind: Kind) -> bool {

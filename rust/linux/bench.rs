@@ -111,7 +111,7 @@ impl Slots {
         }
     }
 
-    /// Fills places, in one call if the blocks are single pages; `false` if not all of them have one then.
+    /// Fills places, in one call if the blocks are single pages and Linux gives them all; `false` if not all of them have one then.
     #[inline]
     pub fn fill(&mut self, from: usize, to: usize) -> bool {
         if self.order > Order::ZERO {
@@ -121,12 +121,20 @@ impl Slots {
             return false;
         };
         let count = c_int::try_from(places.len()).unwrap_or(0);
-        // SAFETY: `places` has room for `count`; flags and node as above.
-        // INVARIANT: single pages, and this is their order.
-        let filled = unsafe {
-            ffi::oxmm_alloc_pages_bulk(self.nid, self.gfp.as_raw(), count, places.as_mut_ptr())
-        };
-        filled == places.len()
+        let mut filled = 0;
+        // With one CPU Linux has no lists to fill from, and gives a page a call.
+        while filled < places.len() {
+            let before = filled;
+            // SAFETY: `places` has room for `count`; flags and node as above.
+            // INVARIANT: single pages, and this is their order.
+            filled = unsafe {
+                ffi::oxmm_alloc_pages_bulk(self.nid, self.gfp.as_raw(), count, places.as_mut_ptr())
+            };
+            if filled <= before {
+                return false;
+            }
+        }
+        true
     }
 }
 

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The private page allocator as benchmarks measure it.
+//!
+//! # Cost        what any other user of it pays: the lock of the CPU's lists, the watermark of the
+//!               preferred zone, events by list and node, the state of the frame.
+//! # Limits      the request is planned once, before anything is timed, as callers of the allocator
+//!               may; Linux works its flags out at each call.
+//! # Reference   `rust/private/mod.rs`.
+
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+use crate::lab::{
+    bench,
+    Refusal, //
+};
+use crate::linux::quietly;
+use crate::private::{
+    Block,
+    Plan,
+    Private, //
+};
+
+/// Places for blocks of one kind.
+pub struct Slots {
+    manager: Arc<Private>,
+    plan: Plan,
+    blocks: KVVec<Option<Block>>,
+}
+
+impl Slots {
+    /// Places for so many blocks.
+    pub(super) fn new(manager: Arc<Private>, plan: Plan, count: usize) -> Result<Self, Refusal> {
+        let blocks = KVVec::from_elem(None, count, quietly()).map_err(|_| Refusal::NoTable)?;
+        Ok(Self {
+            manager,
+            plan,
+            blocks,
+        })
+    }
+}
+
+impl bench::Slots for Slots {
+    #[inline]
+    fn alloc(&mut self, at: usize) -> bool {
+        let Some(place) = self.blocks.get_mut(at).filter(|it| it.is_none()) else {
+            return false;
+        };
+        *place = self.manager.alloc(&self.plan).ok();
+        place.is_some()
+    }
+
+    #[inline]
+    fn free(&mut self, at: usize) {
+        let block = self.blocks.get_mut(at).and_then(Option::take);
+        if let Some(block) = block {
+            let freed = self.manager.free(block, self.plan.asked().order);
+            debug_assert!(freed.is_ok());
+        }
+    }
+
+    #[inline]
+    fn fill(&mut self, from: usize, to: usize) -> bool {
+        (from..to).all(|at| self.alloc(at))
+    }
+
+    #[inline]
+    fn empty(&mut self, from: usize, to: usize) {
+        (from..to).for_each(|at| self.free(at));
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        for at in 0..self.blocks.len() {
+            bench::Slots::free(self, at);
+        }
+    }
+}
