@@ -4,7 +4,8 @@
 # The part of scripts/bench that runs in the kernel: prints rows of build/bench.tsv, without its
 # first line.
 
-linux=/sys/kernel/debug/oxmm/linux
+oxmm=/sys/kernel/debug/oxmm
+linux=$oxmm/linux
 
 # Nanoseconds since boot; the kernel's own clock, which is finer than /proc/uptime.
 now() { awk '$1 == "now" && $2 == "at" { print $3; exit }' /proc/timer_list; }
@@ -62,6 +63,41 @@ compare() {
 # ctl SIZE PATTERN COUNT LINE: ns a run, allocated and freed through ctl.
 ctl() { row ctl "$1" "$2" "$(alloc_ns "$4 count=$3" "$3")"; }
 
+# pages SIZE PATTERN ALLOC_TARGET FREE_TARGET LINE: what the private page allocator takes for the work of
+# the line, beside Linux's from the same loop; turns are taken, and of each the best of five counts. A
+# target of - is none. A pair is one figure, and its target the first.
+pages() {
+	local size=$1 pattern=$2 alloc=$3 free=$4 line=$5 side _
+	for _ in 1 2 3 4 5; do
+		for side in private linux; do
+			echo "$line" >$oxmm/$side/bench || return
+			awk -v side=$side 'NR > 1 { print side, $7, $8, $9 }' $oxmm/$side/bench
+		done
+	done | awk -v size="$size" -v pattern="$pattern" -v line="$line" -v alloc="$alloc" -v free="$free" '
+	{
+		for (i = 2; i <= 4; i++) {
+			key = $1 " " i
+			if ($i != "-" && (!(key in best) || $i + 0 < best[key])) best[key] = $i + 0
+		}
+	}
+	function print_row(work, i, target,   ours, theirs) {
+		key = "private " i
+		if (!(key in best)) return
+		ours = best["private " i]; theirs = best["linux " i]
+		ratio = "-"
+		if (theirs > 0) ratio = sprintf("%.2f", ours / theirs)
+		print "uml", work, size, pattern, 1, "linux", ours, theirs, ratio, target
+	}
+	BEGIN { OFS = "\t"; name = line ~ /batch/ ? "batch_" : "" }
+	END { print_row("pair", 2, alloc); print_row(name "alloc", 3, alloc); print_row(name "free", 4, free) }'
+}
+
+# floor: what locks and counters cost in this kernel.
+floor() {
+	echo work=floor >$linux/bench
+	awk 'BEGIN { OFS = "\t" } NR > 1 { print "uml", "primitive", $1, "-", 1, "-", $7, "-", "-", "-" }' $linux/bench
+}
+
 clock=$(clock_ns)
 # These four together say what free_area says.
 compare free_area /proc/buddyinfo /proc/pagetypeinfo /sys/kernel/debug/extfrag/*
@@ -83,3 +119,15 @@ ctl 64 kmalloc 50000 "alloc object size=64"
 echo "cache create name=bench size=64 flags=no_merge" >$linux/ctl
 ctl 64 cache 50000 "alloc object cache=bench"
 echo "cache destroy name=bench" >$linux/ctl
+floor
+pages o0 - "<=0.25" - "work=pair"
+pages o3 - - - "work=pair order=3"
+pages o4 - - - "work=pair order=4"
+pages o9 - "<=0.06" - "work=pair order=9"
+pages o10 - - - "work=pair order=10"
+pages o0 fifo "<=0.50" "<=0.50" "work=bulk count=10000"
+pages o0 lifo "<=0.50" "<=0.50" "work=bulk count=10000 pattern=lifo"
+pages o0 random "<=0.50" "<=0.50" "work=bulk count=10000 pattern=random"
+pages o3 fifo - - "work=bulk order=3 count=1200"
+pages o9 fifo "<=1.00" "<=0.10" "work=bulk order=9 count=16"
+pages o0 64 "<=1.00" "<=0.50" "work=batch count=10000"
