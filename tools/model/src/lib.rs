@@ -6,7 +6,7 @@
 //! unit tests run here. `expect` holds the properties that the tests of `tests/` and the targets of
 //! `tools/fuzz` share, `expect_early` those of early memory. The naive models: `attempt` of the way
 //! through a zonelist, `fallback` of the order of its nodes, `early` of early memory, `region` of a
-//! region. `host` is where zones of the private manager keep their state here.
+//! region. `zone` is a zone beside a list of what is held. `host` is where zones of the private manager keep their state here.
 
 #[path = "../../../rust/algo/mod.rs"]
 pub mod algo;
@@ -18,6 +18,7 @@ pub mod expect_early;
 pub mod fallback;
 pub mod host;
 pub mod region;
+pub mod zone;
 
 #[path = "../../../rust/seam.rs"]
 mod seam;
