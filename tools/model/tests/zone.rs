@@ -2,11 +2,14 @@
 
 //! Sequences of allocations, frees and drains on a zone, against a list of what is held.
 
-use oxmm_model::algo::buddy::zone::Want;
+use oxmm_model::algo::buddy::frame::WrongFree;
+use oxmm_model::algo::buddy::pcp::Tuning;
+use oxmm_model::algo::buddy::zone::{Miss, Want, Zone};
 use oxmm_model::algo::buddy::FRAMES;
 use oxmm_model::algo::snapshot::Watermark;
-use oxmm_model::algo::units::{Migratetype, Order};
+use oxmm_model::algo::units::{FrameIdx, Migratetype, NrPages, Order};
 use oxmm_model::algo::watermark::AllocFlags;
+use oxmm_model::host::{HostMemory, LoneZone};
 use oxmm_model::zone::{follow, Action, Span, CPUS};
 use proptest::prelude::*;
 
@@ -63,4 +66,29 @@ fn frames_come_in_order() {
     assert!(frames.windows(2).all(|pair| pair[0] < pair[1]));
     assert!(frames[59] - frames[0] < 128);
     assert!(usize::try_from(frames[59]).unwrap() < 2 * FRAMES);
+}
+
+/// A block of two regions is seen, taken once, and whole again when it is freed.
+#[test]
+fn block_spans_regions() {
+    let order = Order::new(16).unwrap();
+    let memory = HostMemory::new(3, CPUS, Tuning::default());
+    let zone: LoneZone = Zone::new(memory, order);
+    zone.add(
+        FrameIdx::new(0),
+        NrPages::new(3 * FRAMES),
+        Migratetype::Movable,
+    );
+    let has = || zone.has_block(Migratetype::Movable, order);
+    let want = Want::new(order, Migratetype::Movable, FLAGS);
+    assert!(has());
+    let frame = zone.alloc(0, &want).unwrap();
+    assert!(!has() && zone.alloc(0, &want) == Err(Miss::Empty));
+    assert_eq!(zone.check(CPUS), Ok(()));
+    let inside = FrameIdx::new(40_000);
+    let wrong = WrongFree::Tail(frame, order);
+    assert_eq!(zone.free(0, inside, Order::ZERO), Err(wrong));
+    zone.free(1, frame, order).unwrap();
+    assert!(has());
+    assert_eq!(zone.check(CPUS), Ok(()));
 }

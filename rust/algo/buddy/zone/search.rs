@@ -157,6 +157,9 @@ impl<M: Memory> Zone<M> {
         if !TYPES.contains(&migratetype) {
             return false;
         }
+        if order > REGION_ORDER {
+            return self.has_regions(migratetype, order);
+        }
         let rows = [Row::Whole(migratetype), Row::Broken(migratetype)];
         rows.into_iter().any(|row| {
             self.each_region(row, 0, |_, summary| {
@@ -167,6 +170,21 @@ impl<M: Memory> Zone<M> {
             })
             .is_break()
         })
+    }
+
+    /// Says whether there is a free block of this type that spans regions.
+    fn has_regions(&self, migratetype: Migratetype, order: Order) -> bool {
+        let span = regions_of(order);
+        let starts = (0..self.memory.regions().len()).step_by(span);
+        let mut blocks = starts.map(|start| start..start + span);
+        blocks.any(|mut block| block.all(|region| self.is_whole(region, migratetype)))
+    }
+
+    /// Says whether a region is free and of one type, as far as its summary tells.
+    fn is_whole(&self, region: usize, migratetype: Migratetype) -> bool {
+        let summary = self.memory.summaries().get(region);
+        let summary = summary.map_or(0, |it| it.load(Relaxed));
+        Summary::new(summary).largest(migratetype) == Some(REGION_ORDER)
     }
 
     /// Says whether there is a whole free pageblock of an ordinary type, as far as the first 512
@@ -346,38 +364,51 @@ impl<M: Memory> Zone<M> {
 
     /// Takes a block of several regions, each of them whole.
     fn take_regions(&self, want: &Want, out: &mut impl FnMut(u32)) -> Result<usize, Miss> {
-        let span = 1 << (want.order.get() - REGION_ORDER.get());
+        let span = regions_of(want.order);
         let end = self.memory.regions().len();
         let start = (0..end).step_by(span).find(|&start| {
-            let taken = (start..start + span).take_while(|&region| {
-                let whole = |it: &mut Region| {
-                    let largest = it.summary().largest(want.migratetype);
-                    largest == Some(REGION_ORDER) && it.take_at(Offset::default(), REGION_ORDER)
-                };
-                let summary = self.memory.summaries().get(region);
-                let summary = summary.map_or(0, |it| it.load(Relaxed));
-                Summary::new(summary).largest(want.migratetype) == Some(REGION_ORDER)
-                    && self.on_region(region, whole) == Some(true)
-            });
+            let all = start..start + span;
+            let taken = all.take_while(|&it| self.take_region(it, want.migratetype));
             let taken = taken.count();
             if taken < span {
-                for region in start..start + taken {
-                    self.on_region(region, |it| it.give(Offset::default(), REGION_ORDER));
-                }
+                self.give_regions(start, taken);
             }
             taken == span
         });
         let Some(start) = start else { return Ok(0) };
         if self.memory.states(start).is_none() {
-            for region in start..start + span {
-                self.on_region(region, |it| it.give(Offset::default(), REGION_ORDER));
-            }
+            self.give_regions(start, span);
             return Err(Miss::NotReady(start));
         }
-        self.count_free(want.migratetype, -signed(span * FRAMES));
         out(FrameIdx::at(start, Offset::default()).get());
         Ok(1)
     }
+
+    /// Takes a region that is free and of one type.
+    fn take_region(&self, region: usize, migratetype: Migratetype) -> bool {
+        let take = |it: &mut Region| {
+            let largest = it.summary().largest(migratetype);
+            largest == Some(REGION_ORDER) && it.take_at(Offset::default(), REGION_ORDER)
+        };
+        let taken =
+            self.is_whole(region, migratetype) && self.on_region(region, take) == Some(true);
+        if taken {
+            self.count_free(migratetype, -signed(FRAMES));
+        }
+        taken
+    }
+
+    /// Gives regions back that were taken; a pageblock may have become another in the meantime.
+    fn give_regions(&self, start: usize, count: usize) {
+        for region in start..start + count {
+            self.give_block(FrameIdx::at(region, Offset::default()), REGION_ORDER);
+        }
+    }
+}
+
+/// How many regions a block of an order above theirs has.
+const fn regions_of(order: Order) -> usize {
+    1 << (order.get() - REGION_ORDER.get())
 }
 
 /// How far a search has come.
