@@ -214,6 +214,7 @@ impl<H: Helper> Slow<'_, H> {
         let mut places = self.machine.list(asked).iter();
         let unreserved = places.any(|&place| {
             let site = self.machine.sites().get(usize::from(place));
+            let site = site.filter(|it| it.kind <= asked.highest);
             site.is_some_and(|it| it.zone.unreserve_highatomic(asked.migratetype, force))
         });
         if unreserved {

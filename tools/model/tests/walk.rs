@@ -3,8 +3,10 @@
 //! What a prediction says of a request, and what becomes of it on a small machine: the same zone
 //! serves it, at the first attempt and on the slow path, or none does.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use oxmm_model::algo::buddy::slow::{alloc_slow, Helper, Step};
-use oxmm_model::algo::buddy::walk::{alloc, attempt, Block, Plan};
+use oxmm_model::algo::buddy::walk::{alloc, attempt, Block, Machine, Plan};
 use oxmm_model::algo::buddy::zone::Miss;
 use oxmm_model::algo::gfp::{Flag, FlagSet};
 use oxmm_model::algo::snapshot::would::Asked;
@@ -314,6 +316,31 @@ fn effort_is_what_the_flags_ask_for() {
         let asked = asked(&board, order, KERNEL, flags);
         does(&board, asked, false, expected);
     }
+}
+
+/// The reserve of a zone that a request may not use is none of its business.
+#[test]
+fn reserve_above_the_request_is_kept() {
+    let part = |kind, frames| Part {
+        node: 0,
+        kind,
+        frames,
+        cma: 0,
+    };
+    let parts = [part(ZoneKind::Dma32, 2048), part(ZoneKind::Normal, 55_000)];
+    let board = Board::new(&parts, 1024);
+    let low = asked(&board, 0, KERNEL, &[Flag::Dma32]);
+    while ask(&board, 0, low) {}
+    let high = asked(&board, 2, &[Flag::High], &[]);
+    let plan = Plan::new(&board, high);
+    let flags = slow_path(high.order, high.flags, &high.rules);
+    let block = attempt(&board, 0, &plan, flags).unwrap();
+    board.hold(block, high.order);
+    let reserved = || board.sites()[1].zone.figures().highatomic.load(Relaxed);
+    assert_eq!((block.site, reserved()), (1, 512));
+    let _ = board.take_steps();
+    does(&board, low, false, [1, 1, 1, 0, 0, 1]);
+    assert_eq!(reserved(), 512);
 }
 
 /// A request that may take half of min is served where others are not.
