@@ -12,11 +12,12 @@
 //! # Limits      cpusets, dirty limits and node reclaim are Linux's alone. A node's reclaimer is
 //!               never seen at work: it runs when it is woken.
 //! # Reference   `mm/page_alloc.c`: `get_page_from_freelist()`, `alloc_flags_nofragment()`,
-//!               `zone_watermark_fast()`.
+//!               `zone_watermark_fast()`; the end of `free_frozen_page_commit()`.
 
 use core::ops::ControlFlow;
 
 use super::{
+    frame::WrongFree,
     zone::{
         flag,
         Memory,
@@ -88,6 +89,36 @@ impl<M: Memory> Site<M> {
     /// The page of a frame.
     pub fn pfn(&self, frame: FrameIdx) -> Pfn {
         self.base + NrPages::new(frame.index())
+    }
+
+    /// Frees a block, on any CPU; notes when that lifts the zone above its high mark again.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong; nothing was done then.
+    #[inline]
+    pub fn free(&self, cpu: usize, frame: FrameIdx, order: Order) -> Result<(), WrongFree> {
+        let figures = self.zone.figures();
+        if figures.flags.load(Relaxed) & flag::BELOW_HIGH == 0 {
+            return self.zone.free(cpu, frame, order);
+        }
+        let before = figures.free.load(Relaxed);
+        self.zone.free(cpu, frame, order)?;
+        // What went to a list of the CPU lifts nothing yet.
+        if figures.free.load(Relaxed) > before {
+            self.note_relief();
+        }
+        Ok(())
+    }
+
+    /// Forgets that the zone was seen below its high mark, if it is above.
+    #[cold]
+    fn note_relief(&self) {
+        let high = AllocFlags::new(Watermark::High);
+        if self.passes(Order::ZERO, ZoneKind::Movable, high) {
+            let flags = &self.zone.figures().flags;
+            flags.fetch_and(!flag::BELOW_HIGH, Relaxed);
+        }
     }
 
     fn reserve_for(&self, highest: ZoneKind) -> usize {

@@ -380,7 +380,7 @@ impl Board {
         };
         let (block, order) = held.swap_remove(at);
         let site = &self.sites[usize::from(block.site)];
-        site.zone.free(cpu, block.frame, order).expect("it is held");
+        site.free(cpu, block.frame, order).expect("it is held");
         true
     }
 

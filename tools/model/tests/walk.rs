@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use oxmm_model::algo::buddy::slow::{alloc_slow, Helper, Step};
 use oxmm_model::algo::buddy::walk::{alloc, attempt, Block, Machine, Plan};
-use oxmm_model::algo::buddy::zone::Miss;
+use oxmm_model::algo::buddy::zone::{flag, Miss};
 use oxmm_model::algo::gfp::{Flag, FlagSet};
 use oxmm_model::algo::snapshot::would::Asked;
 use oxmm_model::algo::units::{Order, ZoneKind};
@@ -316,6 +316,24 @@ fn effort_is_what_the_flags_ask_for() {
         let asked = asked(&board, order, KERNEL, flags);
         does(&board, asked, false, expected);
     }
+}
+
+/// A zone that was seen below its high mark counts as that until frees have lifted it above.
+#[test]
+fn frees_lift_a_zone_above_high() {
+    let board = exhausted(0);
+    let below = || {
+        let flags = board.sites().iter().map(|it| &it.zone.figures().flags);
+        flags
+            .map(|it| it.load(Relaxed) & flag::BELOW_HIGH)
+            .sum::<u32>()
+    };
+    assert_eq!(below(), 3);
+    assert!((0..20).all(|_| board.free_one(0, 0)));
+    assert_eq!(below(), 3);
+    while board.free_one(0, 0) {}
+    assert_eq!(below(), 0);
+    board.finish();
 }
 
 /// The reserve of a zone that a request may not use is none of its business.
