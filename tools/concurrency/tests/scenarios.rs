@@ -149,6 +149,40 @@ fn isolated_pageblock_is_left_alone() {
     });
 }
 
+/// A request that keeps types apart claims a whole pageblock or none, though the one that it saw is
+/// broken up before it gets there.
+#[test]
+fn types_are_kept_apart_while_blocks_go() {
+    explore(|| {
+        let layout = Layout {
+            regions: 1,
+            frames: 1024,
+            with_states: 1024,
+            max_order: 10,
+        };
+        let rig = Arc::new(Rig::new(layout, 2));
+        let takes = |cpu, migratetype, flags, orders: &'static [u32]| {
+            let rig = rig.clone();
+            thread::spawn(move || -> Vec<Held> {
+                let take = |&number: &u32| rig.alloc(cpu, order(number), migratetype, flags);
+                orders.iter().filter_map(take).collect()
+            })
+        };
+        let apart = NONE.with(AllocFlag::NoFragment);
+        let movable = takes(0, Migratetype::Movable, apart, &[0, 9]);
+        let unmovable = takes(1, Migratetype::Unmovable, apart, &[0]);
+        let (movable, unmovable) = (movable.join().unwrap(), unmovable.join().unwrap());
+        for it in &unmovable {
+            let is_near = |other: &Held| other.pageblock() == it.pageblock();
+            assert!(!movable.iter().any(is_near), "{movable:?} {unmovable:?}");
+        }
+        for it in movable.into_iter().chain(unmovable) {
+            rig.free(0, it);
+        }
+        rig.finish();
+    });
+}
+
 /// Pageblocks change their type while frames of them are freed: each is counted as what it is.
 #[test]
 fn pageblock_changes_type_under_frees() {

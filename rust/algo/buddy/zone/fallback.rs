@@ -61,6 +61,16 @@ struct Target {
     order: Order,
 }
 
+/// What became of a try to claim.
+enum Claim {
+    /// The pageblock has changed its type.
+    Done,
+    /// Too little of it is free or of the kind that wants it.
+    Refused,
+    /// Another CPU has taken the block.
+    Gone,
+}
+
 /// Says whether a block of this order may change the type of its pageblock.
 fn may_claim(order: Order, migratetype: Migratetype) -> bool {
     order.get() >= PAGEBLOCK_ORDER.get() / 2 || migratetype != Migratetype::Movable
@@ -89,9 +99,14 @@ impl<M: Memory> Zone<M> {
             let claimed = self.on_region(target.region, |it| {
                 self.claim_in(it, target, want.migratetype, states)
             });
-            if claimed == Some(true) {
-                *hint = u32::try_from(target.region).unwrap_or(0);
-                return Ok(true);
+            match claimed {
+                Some(Claim::Done) => {
+                    *hint = u32::try_from(target.region).unwrap_or(0);
+                    return Ok(true);
+                }
+                // Its region has said so meanwhile: the next of that size, if there is one.
+                Some(Claim::Gone) => continue,
+                Some(Claim::Refused) | None => {}
             }
             match target.order.get().checked_sub(1).and_then(Order::new) {
                 Some(next) => below = Some(next),
@@ -145,25 +160,28 @@ impl<M: Memory> Zone<M> {
         target: Target,
         migratetype: Migratetype,
         states: &[AtomicU8],
-    ) -> bool {
+    ) -> Claim {
         let Some((at, order)) = region.largest(target.migratetype) else {
-            return false;
+            return Claim::Gone;
         };
         let order = order.min(self.max_order);
+        if order < target.order {
+            return Claim::Gone;
+        }
         if order < PAGEBLOCK_ORDER {
             let block = at.pageblock();
             if !is_mostly_ours(region, block, (target.migratetype, migratetype), states) {
-                return false;
+                return Claim::Refused;
             }
             self.convert(region, target.region, block, migratetype);
-            return true;
+            return Claim::Done;
         }
         let first = at.pageblock().get();
         let blocks = 1 << (order.get() - PAGEBLOCK_ORDER.get());
         for block in (first..first + blocks).filter_map(PageblockIdx::new) {
             self.convert(region, target.region, block, migratetype);
         }
-        true
+        Claim::Done
     }
 
     /// Changes the type of a pageblock, in the region and in the table that frees look at; the
