@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use oxmm_model::algo::buddy::slow::{alloc_slow, Helper, Step};
 use oxmm_model::algo::buddy::walk::{alloc, attempt, Block, Machine, Plan};
-use oxmm_model::algo::buddy::zone::{flag, Miss};
+use oxmm_model::algo::buddy::zone::{flag, Figures, Miss};
 use oxmm_model::algo::gfp::{Flag, FlagSet};
 use oxmm_model::algo::snapshot::would::Asked;
 use oxmm_model::algo::units::{Order, ZoneKind};
@@ -336,9 +336,8 @@ fn frees_lift_a_zone_above_high() {
     board.finish();
 }
 
-/// The reserve of a zone that a request may not use is none of its business.
-#[test]
-fn reserve_above_the_request_is_kept() {
+/// A machine of one node whose zone Normal has a highatomic reserve of one pageblock.
+fn with_reserve() -> Board {
     let part = |kind, frames| Part {
         node: 0,
         kind,
@@ -347,18 +346,46 @@ fn reserve_above_the_request_is_kept() {
     };
     let parts = [part(ZoneKind::Dma32, 2048), part(ZoneKind::Normal, 55_000)];
     let board = Board::new(&parts, 1024);
-    let low = asked(&board, 0, KERNEL, &[Flag::Dma32]);
-    while ask(&board, 0, low) {}
     let high = asked(&board, 2, &[Flag::High], &[]);
     let plan = Plan::new(&board, high);
     let flags = slow_path(high.order, high.flags, &high.rules);
     let block = attempt(&board, 0, &plan, flags).unwrap();
     board.hold(block, high.order);
-    let reserved = || board.sites()[1].zone.figures().highatomic.load(Relaxed);
-    assert_eq!((block.site, reserved()), (1, 512));
+    assert_eq!(
+        (block.site, normal(&board).highatomic.load(Relaxed)),
+        (1, 512)
+    );
+    board
+}
+
+fn normal(board: &Board) -> &Figures {
+    board.sites()[1].zone.figures()
+}
+
+/// The reserve of a zone that a request may not use is none of its business.
+#[test]
+fn reserve_above_the_request_is_kept() {
+    let board = with_reserve();
+    let low = asked(&board, 0, KERNEL, &[Flag::Dma32]);
+    while ask(&board, 0, low) {}
     let _ = board.take_steps();
     does(&board, low, false, [1, 1, 1, 0, 0, 1]);
-    assert_eq!(reserved(), 512);
+    assert_eq!(normal(&board).highatomic.load(Relaxed), 512);
+}
+
+/// A request that cannot wait uses the reserve when nothing else is left, down to the mark.
+#[test]
+fn request_that_cannot_wait_uses_the_reserve() {
+    let board = with_reserve();
+    // Movable ones mix no types, which would boost the mark.
+    let kernel = asked(&board, 0, KERNEL, &[Flag::Movable]);
+    while ask(&board, 0, kernel) {}
+    let before = normal(&board).free_highatomic.load(Relaxed);
+    assert_eq!(before, 508);
+    let nowait = asked(&board, 0, &[], &[Flag::Movable]);
+    while ask(&board, 0, nowait) {}
+    assert!(normal(&board).free_highatomic.load(Relaxed) < before);
+    board.finish();
 }
 
 /// A request that may take half of min is served where others are not.
