@@ -170,7 +170,7 @@ impl Private {
         let site = self.machine.sites.get(usize::from(block.site));
         let site = site.ok_or(WrongFree::NotManaged)?;
         let cpu = usize_from(cpu::current());
-        site.zone.free(cpu, block.frame, order)
+        site.free(cpu, block.frame, order)
     }
 
     /// Drains the lists of every CPU; returns how many pages they held.
