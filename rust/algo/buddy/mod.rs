@@ -23,6 +23,7 @@ pub mod pcp;
 mod place;
 pub mod region;
 pub mod slow;
+pub mod span;
 pub mod walk;
 mod words;
 pub mod zone;

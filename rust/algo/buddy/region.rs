@@ -28,6 +28,7 @@
 mod check;
 mod give;
 mod managed;
+mod pageblock;
 mod state;
 mod summary;
 mod take;
@@ -58,6 +59,7 @@ use crate::algo::units::{
 
 pub use self::check::Violation;
 pub use self::give::GiveError;
+pub use self::pageblock::Pageblock;
 pub use self::summary::Summary;
 
 /// The order of a pageblock.

@@ -19,8 +19,11 @@
 mod check;
 mod fallback;
 mod free;
+pub mod isolate;
+pub mod range;
 mod reserve;
 mod search;
+mod used;
 
 pub use check::Violation;
 

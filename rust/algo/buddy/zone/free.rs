@@ -188,7 +188,7 @@ impl<M: Memory> Zone<M> {
     ///
     /// The state is swapped before it is looked at, for the exchange costs less than to look first.
     #[inline]
-    fn take_back(&self, frame: FrameIdx, order: Order) -> Result<(), WrongFree> {
+    pub(super) fn take_back(&self, frame: FrameIdx, order: Order) -> Result<(), WrongFree> {
         let Some(place) = self.memory.state(frame) else {
             return Err(self.why_wrong(frame, order));
         };
@@ -213,7 +213,7 @@ impl<M: Memory> Zone<M> {
     /// What is wrong with a free that did not pass.
     #[cold]
     #[inline(never)]
-    fn why_wrong(&self, frame: FrameIdx, order: Order) -> WrongFree {
+    pub(super) fn why_wrong(&self, frame: FrameIdx, order: Order) -> WrongFree {
         let given = |at| {
             let state = self.memory.state(at)?.load(Relaxed);
             State::from_byte(state).order()
