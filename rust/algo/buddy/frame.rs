@@ -47,7 +47,8 @@ impl FrameIdx {
 ///
 /// # Invariants
 ///
-/// Zero, or bit 7 with an order in bits 0 to 4 and one of three types in bits 5 and 6.
+/// Zero, or bit 7 with an order in bits 0 to 4 and one of three types in bits 5 and 6. Without bit 7,
+/// any other is a [`Mark`](super::mark::Mark): the block is moved, and no state is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State(u8);
 

@@ -17,8 +17,10 @@
 //! # Reference   mm/page_alloc.c: struct free_area, __free_one_page(), expand(): the same blocks,
 //!               by other means.
 
+pub mod compact_list;
 pub mod frame;
 pub mod guarded;
+mod mark;
 pub mod pcp;
 mod place;
 pub mod region;

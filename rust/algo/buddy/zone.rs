@@ -17,9 +17,11 @@
 //! # Reference   `mm/page_alloc.c`: `rmqueue()`, `rmqueue_bulk()`, `free_frozen_page_commit()`.
 
 mod check;
+pub mod compact;
 mod fallback;
 mod free;
 pub mod isolate;
+mod moving;
 pub mod range;
 mod reserve;
 mod search;
@@ -170,6 +172,8 @@ pub struct Figures {
     pub boost_max: AtomicUsize,
     /// Handed over at boot (managed_pages).
     pub managed: AtomicUsize,
+    /// The region that compaction begins with the next time (compact_cached_migrate_pfn).
+    pub compact_from: AtomicUsize,
     /// `ZONE_BELOW_HIGH`, `ZONE_RECLAIM_ACTIVE`, `ZONE_BOOSTED_WATERMARK` as bits 0, 1, 2.
     pub flags: AtomicU32,
 }

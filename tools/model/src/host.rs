@@ -117,8 +117,11 @@ impl<R: Lock<Region>, P: Lock<Pcp>> Memory for HostMemory<R, P> {
     }
 }
 
+/// The storage of a zone for one thread.
+pub type LoneMemory = HostMemory<Alone<Region>, Alone<Pcp>>;
+
 /// An empty zone for one thread.
-pub type LoneZone = Zone<HostMemory<Alone<Region>, Alone<Pcp>>>;
+pub type LoneZone = Zone<LoneMemory>;
 
 /// An empty zone for threads.
 pub type SharedZone = Zone<HostMemory<Mutex<Region>, Mutex<Pcp>>>;

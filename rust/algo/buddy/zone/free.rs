@@ -16,6 +16,7 @@ use super::{
             WrongFree, //
         },
         guarded::Guarded,
+        mark::Mark,
         pcp::{
             Event,
             ListIdx,
@@ -89,7 +90,9 @@ impl<M: Memory> Zone<M> {
     /// What is wrong; nothing was done then.
     #[inline]
     pub fn free(&self, cpu: usize, frame: FrameIdx, order: Order) -> Result<(), WrongFree> {
-        self.take_back(frame, order)?;
+        if let Err(wrong) = self.take_back(frame, order) {
+            return self.not_taken(cpu, order, wrong);
+        }
         let lists = self.memory.lists(cpu);
         match (lists, self.list_for(frame, order)) {
             (Some(lists), Some(list)) => {
@@ -187,10 +190,14 @@ impl<M: Memory> Zone<M> {
     /// Checks a free and takes note of it.
     ///
     /// The state is swapped before it is looked at, for the exchange costs less than to look first.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, or `None` if it is right and whoever moves the block gives it back.
     #[inline]
-    pub(super) fn take_back(&self, frame: FrameIdx, order: Order) -> Result<(), WrongFree> {
+    pub(super) fn take_back(&self, frame: FrameIdx, order: Order) -> Result<(), Option<WrongFree>> {
         let Some(place) = self.memory.state(frame) else {
-            return Err(self.why_wrong(frame, order));
+            return Err(Some(self.why_wrong(frame, order)));
         };
         let before = place.swap(State::NONE.byte(), Relaxed);
         match State::from_byte(before).is_given(order) {
@@ -202,12 +209,37 @@ impl<M: Memory> Zone<M> {
     /// Puts back what a wrong free has swapped, and says what is wrong with it.
     #[cold]
     #[inline(never)]
-    fn refuse(&self, place: &AtomicU8, before: u8, frame: FrameIdx, order: Order) -> WrongFree {
+    fn refuse(
+        &self,
+        place: &AtomicU8,
+        before: u8,
+        frame: FrameIdx,
+        order: Order,
+    ) -> Option<WrongFree> {
+        if let Some(mark) = Mark::from_byte(before) {
+            let is_right = self.free_moving(mark, frame, order);
+            return (!is_right).then(|| self.why_wrong(frame, order));
+        }
         if before != State::NONE.byte() {
             // Whoever frees it rightly meanwhile is refused, for it is freed twice at once.
             place.store(before, Relaxed);
         }
-        self.why_wrong(frame, order)
+        Some(self.why_wrong(frame, order))
+    }
+
+    /// Ends a free that left nothing to give back.
+    #[cold]
+    #[inline(never)]
+    fn not_taken(
+        &self,
+        cpu: usize,
+        order: Order,
+        wrong: Option<WrongFree>,
+    ) -> Result<(), WrongFree> {
+        if let (None, Some(lists)) = (wrong, self.memory.lists(cpu)) {
+            lists.with(|pcp| pcp.note(Event::Free, 1 << order.get()));
+        }
+        wrong.map_or(Ok(()), Err)
     }
 
     /// What is wrong with a free that did not pass.
@@ -216,7 +248,8 @@ impl<M: Memory> Zone<M> {
     pub(super) fn why_wrong(&self, frame: FrameIdx, order: Order) -> WrongFree {
         let given = |at| {
             let state = self.memory.state(at)?.load(Relaxed);
-            State::from_byte(state).order()
+            let moving = Mark::from_byte(state).filter(|mark| mark.is_held());
+            moving.map_or(State::from_byte(state).order(), |mark| Some(mark.order()))
         };
         let (region, at) = (frame.region(), frame.offset());
         let found = self

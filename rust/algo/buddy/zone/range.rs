@@ -22,6 +22,7 @@ use super::{
             State,
             WrongFree, //
         },
+        mark::Mark,
         region::{
             Pageblock,
             Region, //
@@ -174,16 +175,23 @@ impl<M: Memory> Zone<M> {
         for (at, order) in span.blocks(self.max_order) {
             match self.take_back(at, order) {
                 Ok(()) => self.give_block(at, order),
-                Err(wrong) => result = result.and(Err((at, wrong))),
+                Err(None) => {}
+                Err(Some(wrong)) => result = result.and(Err((at, wrong))),
             }
         }
         result
     }
 
-    /// Says whether a block of this order that was given out starts here.
+    /// Says whether a block of this order that was given out starts here, moved or not.
     fn is_held(&self, at: FrameIdx, order: Order) -> bool {
-        let state = self.memory.state(at).map(|it| it.load(Relaxed));
-        state.is_some_and(|it| State::from_byte(it).is_given(order))
+        let Some(byte) = self.memory.state(at).map(|it| it.load(Relaxed)) else {
+            return false;
+        };
+        let moving = Mark::from_byte(byte).filter(|mark| mark.is_held());
+        match moving {
+            Some(mark) => mark.order() == order,
+            None => State::from_byte(byte).is_given(order),
+        }
     }
 
     /// Allocates frames that follow each other, wherever a place allows.

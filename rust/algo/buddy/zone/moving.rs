@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Moving one block that was given out as movable, while its holder may free it.
+//!
+//!   source   given ----> TOKEN ------ move_block() ----> gone, to its region  | given again
+//!   target   free  ----> TOKEN ---------- says ----> true: given             | false: gone
+//!
+//! Both ends bear a mark from before the holder is asked until after it answered, see `mark`: so a
+//! free of the source, and one of the target by a holder that was quick, find the block being
+//! moved and leave it to the mover to give it back.
+//!
+//! # Locking     no lock is held while the holder copies; regions are locked one at a time (rank 5)
+//!               to take the target and to give back what is free in the end.
+//! # Cost        six exchanges of state bytes, a region's lock twice, and the copy.
+//! # Limits      orders up to 15; nothing moves to regions whose states are not allocated yet.
+//! # Reference   mm/migrate.c: migrate_folio_unmap(), migrate_folio_move(): what they do to page
+//!               tables and reference counts is the holder's here.
+
+use core::ops::ControlFlow;
+
+use super::{
+    super::{
+        frame::State,
+        mark::Mark,
+        REGION_ORDER, //
+    },
+    search::Row,
+    signed,
+    Memory,
+    Zone, //
+};
+use crate::algo::units::{
+    usize_from,
+    FrameIdx,
+    Migratetype,
+    Order, //
+};
+use crate::seam::Relaxed;
+
+/// Who holds movable blocks, and can move their contents.
+pub trait Mover {
+    /// Copies a block and tells whoever holds it; `false`, and nothing was done, if it may not move
+    /// now or nobody holds it.
+    ///
+    /// What happens to the block in this moment is between the holder and itself: a free of `from`
+    /// that the holder has begun means `false`. After `true` nobody frees `from`, and `to` may be
+    /// freed at once.
+    fn move_block(&mut self, from: FrameIdx, to: FrameIdx, order: Order) -> bool;
+}
+
+/// What became of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moved {
+    /// It is elsewhere, and its place is free.
+    Done,
+    /// It was freed before, or another moves it.
+    Changed,
+    /// There is no place for it.
+    NoTarget,
+    /// Its holder does not let it go.
+    Refused,
+}
+
+/// Where blocks may move.
+pub(super) struct Targets<'a> {
+    /// Types of pageblocks, those that are preferred first.
+    pub(super) types: &'a [Migratetype],
+    /// The region that had the last one.
+    pub(super) hint: usize,
+}
+
+impl<M: Memory> Zone<M> {
+    /// Moves a block to free memory that is not isolated.
+    pub(super) fn move_one(
+        &self,
+        from: FrameIdx,
+        order: Order,
+        targets: &mut Targets<'_>,
+        mover: &mut impl Mover,
+    ) -> Moved {
+        let Some((place, mark)) = self.memory.state(from).zip(Mark::moving(order)) else {
+            return Moved::Changed;
+        };
+        let given = State::given(order, Migratetype::Movable).byte();
+        let begun = place.compare_exchange(given, mark.byte(), Relaxed, Relaxed);
+        if begun.is_err() {
+            return Moved::Changed;
+        }
+        let Some(to) = self.take_target(order, mark, targets) else {
+            self.end_move(from, order, false);
+            return Moved::NoTarget;
+        };
+        let moved = mover.move_block(from, to, order);
+        self.end_move(to, order, !moved);
+        self.end_move(from, order, moved);
+        match moved {
+            true => Moved::Done,
+            false => Moved::Refused,
+        }
+    }
+
+    /// Takes note of a free of a block that is moved, whose mark the caller has swapped out;
+    /// returns whether the free is right.
+    pub(super) fn free_moving(&self, mark: Mark, frame: FrameIdx, order: Order) -> bool {
+        let is_right = mark.is_held() && mark.order() == order;
+        self.settle_move(frame, if is_right { mark.freed() } else { mark });
+        is_right
+    }
+
+    /// Ends a move at one of its ends; `is_gone` if the block is not held there.
+    fn end_move(&self, frame: FrameIdx, order: Order, is_gone: bool) {
+        if let Some(mark) = Mark::ended(order, is_gone) {
+            self.settle_move(frame, mark);
+        }
+    }
+
+    /// Deposits a mark, and concludes the move if that falls to us.
+    fn settle_move(&self, frame: FrameIdx, mark: Mark) {
+        let Some(place) = self.memory.state(frame) else {
+            return;
+        };
+        match mark.deposit(place) {
+            None => {}
+            Some(all) if all.is_gone() => self.give_block(frame, all.order()),
+            Some(all) => {
+                let given = State::given(all.order(), Migratetype::Movable);
+                place.store(given.byte(), Relaxed);
+            }
+        }
+    }
+
+    /// Takes free memory for a block, out of broken pageblocks if there are any, and marks it.
+    fn take_target(
+        &self,
+        order: Order,
+        mark: Mark,
+        targets: &mut Targets<'_>, //
+    ) -> Option<FrameIdx> {
+        let broken = targets.types.iter().map(|&it| (it, false));
+        let mut ways = broken.chain(targets.types.iter().map(|&it| (it, true)));
+        let hint = &mut targets.hint;
+        let to = ways.find_map(|(migratetype, may_break)| {
+            let row = match may_break {
+                false => Row::Broken(migratetype),
+                true => Row::Whole(migratetype),
+            };
+            self.take_target_in(row, migratetype, order, hint)
+        })?;
+        let place = self.memory.state(to)?;
+        // What is free by the regions and held by its state is left alone, as by `hand_out`.
+        if place.load(Relaxed) != State::NONE.byte() {
+            return None;
+        }
+        place.store(mark.byte(), Relaxed);
+        Some(to)
+    }
+
+    fn take_target_in(
+        &self,
+        row: Row,
+        migratetype: Migratetype,
+        order: Order,
+        hint: &mut usize,
+    ) -> Option<FrameIdx> {
+        let may_break = matches!(row, Row::Whole(_));
+        let mut found = None;
+        let _ = self.each_region(row, *hint, |region, summary| {
+            let largest = match may_break {
+                true => summary.largest(migratetype),
+                false => summary.largest_broken(migratetype),
+            };
+            if largest < Some(order) || self.memory.states(region).is_none() {
+                return ControlFlow::Continue(());
+            }
+            let taken = self.on_region(region, |it| it.take(migratetype, order, may_break));
+            let Some(at) = taken.flatten() else {
+                return ControlFlow::Continue(());
+            };
+            *hint = region;
+            found = Some(FrameIdx::at(region, at));
+            ControlFlow::Break(())
+        });
+        if found.is_some() {
+            self.count_free(migratetype, -signed(order.nr_pages().get()));
+        }
+        found
+    }
+
+    /// Says whether blocks may move that need so many frames in blocks of each order or above, and
+    /// how many regions were looked at to know: `needed[k]` frames of order k and up.
+    ///
+    /// Sizes divide each other, so that the largest first, each into the smallest block that fits,
+    /// finds place for all if there is one.
+    pub(super) fn has_room(&self, needed: &[usize; 16], types: &[Migratetype]) -> (bool, usize) {
+        let mut has = [0usize; 16];
+        let is_enough = |has: &[usize; 16]| needed.iter().zip(has).all(|(need, has)| need <= has);
+        let [frames, ..] = *needed;
+        if frames == 0 || signed(frames) > self.figures.free.load(Relaxed) {
+            return (frames == 0, 0);
+        }
+        let regions = 0..self.memory.regions().len();
+        let mut looked = 0;
+        for region in regions.filter(|&it| self.memory.states(it).is_some()) {
+            looked += 1;
+            self.on_region(region, |it| {
+                it.count_blocks(REGION_ORDER, |migratetype, order, blocks| {
+                    if types.contains(&migratetype) {
+                        let frames = blocks << order.get();
+                        let up_to = usize_from(order.get()) + 1;
+                        has.iter_mut().take(up_to).for_each(|sum| *sum += frames);
+                    }
+                });
+            });
+            if is_enough(&has) {
+                return (true, looked);
+            }
+        }
+        (false, looked)
+    }
+}
