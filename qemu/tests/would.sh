@@ -324,7 +324,7 @@ fill() {
 # Fills and squeezes one node after the other; the lab's usual limit is below what that takes.
 predicts() {
 	local node zone status=0
-	rmmod oxmm && insmod "$MODULE" max_mb=65536 || return 1
+	rmmod oxmm && insmod "$MODULE" max_mb=65536 arena_mb=4 || return 1
 	# The shell reads byte by byte, of which such a file gives one.
 	usual=$(cat "$MIN_FREE")
 	agreed=0 races=0 mistakes=0 skipped=0 first=0 slow=0 none=0 elsewhere=0 apart=0
