@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, AtomicU8};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use crate::algo::buddy::guarded::Guarded;
 use crate::algo::buddy::pcp::{Pcp, Tuning};
@@ -54,13 +54,18 @@ impl<T> Guarded<T> for Mutex<T> {
     }
 }
 
+/// The states of a region's frames.
+type States = Box<[AtomicU8; FRAMES]>;
+
 /// The storage of a zone; locks of regions are `R`, those of a CPU's lists are `P`.
+///
+/// States are allocated region by region, by `prepare`.
 pub struct HostMemory<R, P> {
     regions: Vec<R>,
     summaries: Vec<AtomicU64>,
     index: Vec<AtomicU64>,
     types: Vec<AtomicU8>,
-    states: Vec<AtomicU8>,
+    states: Vec<OnceLock<States>>,
     lists: Vec<P>,
 }
 
@@ -76,8 +81,16 @@ impl<R: Lock<Region>, P: Lock<Pcp>> HostMemory<R, P> {
             summaries: zeroed(regions),
             index: zeroed(index_words(regions)),
             types: zeroed(regions * PAGEBLOCKS),
-            states: zeroed(regions * FRAMES),
+            states: zeroed(regions),
             lists: (0..cpus).map(|_| P::new(Pcp::new(tuning))).collect(),
+        }
+    }
+
+    /// Allocates the states of a region, which a zone says are not ready.
+    #[cold]
+    pub fn prepare(&self, region: usize) {
+        if let Some(states) = self.states.get(region) {
+            states.get_or_init(|| Box::new([const { AtomicU8::new(0) }; FRAMES]));
         }
     }
 }
@@ -103,12 +116,15 @@ impl<R: Lock<Region>, P: Lock<Pcp>> Memory for HostMemory<R, P> {
     }
 
     fn states(&self, region: usize) -> Option<&[AtomicU8]> {
-        self.states.get(region * FRAMES..(region + 1) * FRAMES)
+        Some(self.states.get(region)?.get()?.as_slice())
     }
 
     #[inline]
     fn state(&self, frame: FrameIdx) -> Option<&AtomicU8> {
-        self.states.get(frame.index())
+        self.states
+            .get(frame.region())?
+            .get()?
+            .get(frame.offset().get())
     }
 
     #[inline]
@@ -126,12 +142,14 @@ pub type LoneZone = Zone<LoneMemory>;
 /// An empty zone for threads.
 pub type SharedZone = Zone<HostMemory<Mutex<Region>, Mutex<Pcp>>>;
 
-/// An empty zone of this many regions.
+/// An empty zone of this many regions, whose states are all ready.
 pub fn zone<R: Lock<Region>, P: Lock<Pcp>>(
     regions: usize,
     cpus: usize,
     tuning: Tuning,
 ) -> Zone<HostMemory<R, P>> {
     let max_order = Order::new(10).expect("an order");
-    Zone::new(HostMemory::new(regions, cpus, tuning), max_order)
+    let memory = HostMemory::new(regions, cpus, tuning);
+    (0..regions).for_each(|region| memory.prepare(region));
+    Zone::new(memory, max_order)
 }

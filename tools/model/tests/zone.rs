@@ -73,6 +73,7 @@ fn frames_come_in_order() {
 fn block_spans_regions() {
     let order = Order::new(16).unwrap();
     let memory = HostMemory::new(3, CPUS, Tuning::default());
+    memory.prepare(0);
     let zone: LoneZone = Zone::new(memory, order);
     zone.add(
         FrameIdx::new(0),
