@@ -26,6 +26,9 @@ use crate::algo::units::Order;
 pub struct Offset(u16);
 
 impl Offset {
+    /// The first frame.
+    pub const ZERO: Self = Self(0);
+
     /// Makes a position, or `None` from `FRAMES` on.
     pub const fn new(number: usize) -> Option<Self> {
         if number >= FRAMES {

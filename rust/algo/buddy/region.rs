@@ -130,17 +130,42 @@ impl Region {
         if !self.managed.add(from, to) {
             return false;
         }
+        let (first, end) = (from.div_ceil(SIZE), to / SIZE);
+        if first < end {
+            self.add_pageblocks(words::range(first, end), migratetype);
+        }
         let mut at = from;
         while let (true, Some(frame)) = (at < to, Offset::new(at)) {
             let pageblock = frame.pageblock();
             let start = pageblock.first().get();
             let end = to.min(start + SIZE);
-            self.set_migratetype(pageblock, migratetype);
-            self.add_part(pageblock, at - start, end - start);
+            if end - at < SIZE {
+                self.set_migratetype(pageblock, migratetype);
+                self.add_part(pageblock, at - start, end - start);
+            }
             at = end;
         }
         self.summarize();
         true
+    }
+
+    /// Adds pageblocks of which no frame was there.
+    fn add_pageblocks(&mut self, pageblocks: u64, migratetype: Migratetype) {
+        if migratetype != Migratetype::Isolate {
+            self.types.set(pageblocks, migratetype);
+        }
+        // INVARIANT: whole, and in no other mask, for no frame of them was free; their words are 0.
+        self.whole |= pageblocks;
+        self.complete |= pageblocks;
+        let added = |it: &PageblockIdx| pageblocks & it.mask() != 0;
+        for pageblock in PageblockIdx::all().filter(added) {
+            let kind = self.types.kind(pageblock);
+            let state = self.state_mut(pageblock);
+            state.set_kind(kind);
+            state.set_orders(WHOLE + 1);
+            state.set_complete();
+            self.count_in(self.state(pageblock), SIZE);
+        }
     }
 
     /// Adds the frames `from..to` of a pageblock, which are managed and were not free.

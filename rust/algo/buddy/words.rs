@@ -96,6 +96,19 @@ pub(super) fn orders(word: u64, at: u64) -> u32 {
     orders
 }
 
+/// The same without a branch, where the number can not be foretold.
+#[inline]
+pub(super) fn orders_of_all(word: u64, at: u64) -> u32 {
+    let mut runs = word;
+    let mut orders = 0;
+    for (order, starts) in (0u32..).zip(STARTS) {
+        // Where a block starts, one of the order below does too: those that there are come first.
+        orders += u32::from(runs & starts & at != 0);
+        runs &= runs >> (1u32 << order).min(63);
+    }
+    orders
+}
+
 /// Returns the order of the largest block that this bit, which is set, is in.
 #[inline]
 pub(super) const fn order_at(word: u64, bit: u32) -> u32 {

@@ -25,6 +25,7 @@ use super::{
     WHOLE, //
 };
 use crate::algo::units::{
+    usize_from,
     Migratetype,
     Order, //
 };
@@ -89,6 +90,52 @@ impl Region {
             return Ok(self.risen(first));
         }
         Ok(state.kind())
+    }
+
+    /// Gives frames back, each by its number in the zone, of which the low bits are its place here;
+    /// `count` is told the types that they count as, with the frames of each.
+    ///
+    /// A frame that is free or was never added is left out. Frames of a word that come in a row are
+    /// given in one go.
+    pub fn give_frames(&mut self, frames: &[u32], mut count: impl FnMut(Migratetype, usize)) {
+        let mut rest = frames;
+        // What counts as of the same type is counted together.
+        let (mut alike, mut nr_alike) = (State::NONE, 0);
+        while let [first, after @ ..] = rest {
+            let at = Offset::new_masked(usize_from(*first));
+            let mut bits = 1u64 << (first % 64);
+            rest = after;
+            while let [next, after @ ..] = rest {
+                if (next ^ first) >= 64 {
+                    break;
+                }
+                bits |= 1u64 << (next % 64);
+                rest = after;
+            }
+            let is_single = bits & (bits - 1) == 0;
+            let nr = if is_single { 1 } else { words::ones(bits) };
+            let Some((state, word)) = self.set(at, bits) else {
+                if let Ok(kind) = self.give_with_care(at, bits) {
+                    count(kind, nr);
+                }
+                continue;
+            };
+            if state.place() != alike.place() {
+                self.count_in(alike, nr_alike);
+                count(alike.kind(), nr_alike);
+                nr_alike = 0;
+            }
+            (alike, nr_alike) = (state, nr_alike + nr);
+            let has_risen = match is_single {
+                true => words::is_in_block(word, at.bit(), state.orders()),
+                false => words::starts(word, state.orders().min(WORD_ORDER)) != 0,
+            };
+            if has_risen {
+                self.risen(at);
+            }
+        }
+        self.count_in(alike, nr_alike);
+        count(alike.kind(), nr_alike);
     }
 
     /// Sets bits of a frame's word; returns what was known of its pageblock before, and the word.
@@ -176,7 +223,22 @@ impl Region {
 
     /// Gives back `1 << order` whole pageblocks.
     fn give_whole(&mut self, first: PageblockIdx, order: u32) -> Result<Migratetype, GiveError> {
-        let pageblocks = words::block(first.bit(), order);
+        let kind = self.state(first).kind();
+        self.give_pageblocks(words::block(first.bit(), order), |_, _| {})?;
+        Ok(kind)
+    }
+
+    /// Gives back pageblocks, all or none; `count` is told the types that they count as, with the
+    /// pageblocks of each.
+    ///
+    /// # Errors
+    ///
+    /// Nothing changes if a frame of one is free or was never added.
+    pub fn give_pageblocks(
+        &mut self,
+        pageblocks: u64,
+        mut count: impl FnMut(Migratetype, usize),
+    ) -> Result<(), GiveError> {
         if (self.whole | self.at_least(0)) & pageblocks != 0 {
             return Err(GiveError::Free);
         }
@@ -185,26 +247,24 @@ impl Region {
         }
         // INVARIANT: whole, for no frame was free and now all are; the words are 0 already.
         self.whole |= pageblocks;
-        let kind = self.state(first).kind();
-        if order == 0 {
-            self.state_mut(first).set_orders(WHOLE + 1);
-            self.count_in(self.state(first), SIZE);
-            self.raise_whole(first);
-            return Ok(kind);
-        }
-        let others = pageblocks & !self.types.counted_as(kind);
+        // What counts as of the same type is counted together.
+        let (mut alike, mut nr_alike) = (State::NONE, 0);
         let mut rest = pageblocks;
         while rest != 0 {
-            let pageblock = PageblockIdx::of(rest.trailing_zeros());
-            self.state_mut(pageblock).set_orders(WHOLE + 1);
-            self.count_in(self.state(pageblock), SIZE);
+            let state = self.state_mut(PageblockIdx::of(rest.trailing_zeros()));
+            state.set_orders(WHOLE + 1);
+            let state = *state;
+            if state.place() != alike.place() {
+                self.count_in(alike, nr_alike * SIZE);
+                count(alike.kind(), nr_alike);
+                nr_alike = 0;
+            }
+            (alike, nr_alike) = (state, nr_alike + 1);
             rest &= rest - 1;
         }
-        if others == 0 {
-            self.raise_whole(first);
-        } else {
-            self.summarize();
-        }
-        Ok(kind)
+        self.count_in(alike, nr_alike * SIZE);
+        count(alike.kind(), nr_alike);
+        self.raise_wholes(pageblocks);
+        Ok(())
     }
 }

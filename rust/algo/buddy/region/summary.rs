@@ -2,7 +2,7 @@
 
 //! What a search needs to know of a region without its lock: the largest blocks of each type.
 //!
-//!   bits    39..32  31..24  23..16  15..8   7..0
+//!   bits    39..32  31..24  23..16  15..8   7..0        and 63..48 in a zone: free frames
 //!           CMA     HighA   Recl    Mov     Unmov       and of each byte
 //!                                           7..4        orders from 9 on, of whole pageblocks: 0..7
 //!                                           3..0        orders from 0 on, of broken ones: 0..9
@@ -22,12 +22,19 @@ use super::{
     WHOLE, //
 };
 use crate::algo::units::{
+    u64_from,
     Migratetype,
     Order, //
 };
 
 /// Orders of whole pageblocks that there are: 9 to 15.
 const WHOLE_ORDERS: u32 = super::super::REGION_ORDER.get() - WHOLE + 1;
+
+/// Where the number of free frames begins.
+const FREE: u32 = 48;
+
+/// The bits that are about blocks.
+const BLOCKS: u64 = (1 << FREE) - 1;
 
 /// The largest free blocks of each type.
 ///
@@ -42,6 +49,26 @@ impl Summary {
     /// Makes a summary of what `get` returned.
     pub const fn new(bits: u64) -> Self {
         Self(bits)
+    }
+
+    /// Returns the same with a number of free frames.
+    #[inline]
+    pub fn with_free(self, frames: usize) -> Self {
+        // At most 2^15.
+        Self(self.0 & BLOCKS | u64_from(frames) << FREE)
+    }
+
+    /// Returns the number of free frames that `with_free` was told.
+    #[inline]
+    pub const fn free(self) -> usize {
+        // CAST: 16 bits are left.
+        (self.0 >> FREE) as usize
+    }
+
+    /// Says whether the blocks are the same as in another summary, whatever the number of frames.
+    #[inline]
+    pub const fn has_same_blocks(self, other: Self) -> bool {
+        (self.0 ^ other.0) & BLOCKS == 0
     }
 
     /// Returns the summary as a number, to be kept in an atomic.
@@ -60,6 +87,18 @@ impl Summary {
     /// Returns the order of the largest free block in pageblocks that are not entirely free.
     pub fn largest_broken(self, migratetype: Migratetype) -> Option<Order> {
         Order::new(self.broken(migratetype).checked_sub(1)?)
+    }
+
+    /// Says whether a type has free frames in pageblocks that are not entirely free.
+    #[inline]
+    pub fn has_broken(self, migratetype: Migratetype) -> bool {
+        self.broken(migratetype) != 0
+    }
+
+    /// Says whether a type has pageblocks that are entirely free.
+    #[inline]
+    pub fn has_whole(self, migratetype: Migratetype) -> bool {
+        self.whole(migratetype) != 0
     }
 
     /// Returns how many orders there are in broken pageblocks.
@@ -187,6 +226,25 @@ impl Region {
             let migratetype = self.types.get(start);
             if self.summary.whole(migratetype) <= order {
                 self.summary.set_whole(migratetype, order + 1);
+            }
+        }
+    }
+
+    /// Takes notice that these pageblocks became whole.
+    pub(super) fn raise_wholes(&mut self, pageblocks: u64) {
+        if pageblocks & pageblocks.wrapping_sub(1) == 0 {
+            if let Some(pageblock) = words::first(pageblocks) {
+                self.raise_whole(PageblockIdx::of(pageblock));
+            }
+            return;
+        }
+        for migratetype in TYPES {
+            // Blocks that start with another type's pageblock may have grown too.
+            if self.whole & self.types.allocatable(migratetype) != 0 {
+                // INVARIANT: as recounted.
+                let whole = self.whole & self.types.merging_with(migratetype);
+                let orders = words::orders_of_all(whole, self.types.allocatable(migratetype));
+                self.summary.set_whole(migratetype, orders);
             }
         }
     }

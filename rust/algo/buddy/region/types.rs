@@ -96,14 +96,14 @@ impl Types {
         self.isolated & pageblock.mask() != 0
     }
 
-    /// Gives a pageblock a type.
-    fn set(&mut self, pageblock: PageblockIdx, migratetype: Migratetype) {
+    /// Gives pageblocks a type.
+    pub(super) fn set(&mut self, pageblocks: u64, migratetype: Migratetype) {
         debug_assert!(migratetype != Migratetype::Isolate);
         // INVARIANT: the three bits of a type.
         for (bit, plane) in (0u32..).zip(&mut self.planes) {
-            *plane &= !pageblock.mask();
+            *plane &= !pageblocks;
             if migratetype.index() >> bit & 1 == 1 {
-                *plane |= pageblock.mask();
+                *plane |= pageblocks;
             }
         }
     }
@@ -134,7 +134,7 @@ impl Region {
         if migratetype == Migratetype::Isolate || migratetype == self.migratetype(pageblock) {
             return 0;
         }
-        self.move_pageblock(pageblock, |types| types.set(pageblock, migratetype))
+        self.move_pageblock(pageblock, |types| types.set(pageblock.mask(), migratetype))
     }
 
     /// Isolates a pageblock, or ends that; returns how many free frames that moved to or from
