@@ -311,6 +311,7 @@ fn source(asked: &Asked, candidate: &Candidate, flags: AllocFlags) -> Option<Sou
             let may = flags.has(AllocFlag::NonBlock) || flags.has(AllocFlag::Oom);
             may.then(highatomic).flatten()
         })
+        .or_else(|| candidate.has_cold.then_some(Source::Pcp))
 }
 
 /// Where the buddy takes a block from, the highatomic reserve apart (__rmqueue()).

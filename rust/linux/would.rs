@@ -127,6 +127,7 @@ fn candidate(asked: &Asked, zone: &Zone) -> Option<Candidate> {
         drift_mark: NrPages::new(drift_mark),
         blocks: blocks(zone),
         pcp: pcp(asked, zone),
+        has_cold: false,
         kswapd: kswapd(&node),
         is_allowed: is_allowed(&node),
     })
@@ -173,6 +174,7 @@ fn pcp(asked: &Asked, zone: &Zone) -> Option<Count> {
         PcpTypes::Movable => asked.migratetype == Migratetype::Movable,
         PcpTypes::Reclaimable => asked.migratetype == Migratetype::Reclaimable,
         PcpTypes::NotMovable => asked.migratetype != Migratetype::Movable,
+        PcpTypes::All => false,
     };
     let lists = zone.pcp(asked.cpu)?.lists;
     let mut lists = lists.iter().flatten();

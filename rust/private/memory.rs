@@ -3,7 +3,7 @@
 //! Where a zone of the private manager keeps its state: in memory of the kernel's heap.
 //!
 //!   regions    one lock and 4.4 KiB each           lists   one lock and 16 KiB for each CPU
-//!   summaries, index, types   a few bytes a region, read without a lock
+//!   summaries, index, types, huge states   a few bytes a region, read without a lock
 //!   states     32 KiB a region, allocated when a block of it is first given out
 //!
 //! # Locking     regions and lists have locks of their own, see lock.rs; the rest are atomics. States
@@ -49,6 +49,7 @@ pub(super) struct ZoneMemory {
     summaries: KVVec<AtomicU64>,
     index: KVVec<AtomicU64>,
     types: KVVec<AtomicU8>,
+    huge_states: KVVec<AtomicU8>,
     states: KVVec<SetOnce<States>>,
 }
 
@@ -74,6 +75,7 @@ impl ZoneMemory {
             summaries: defaults(regions)?,
             index: defaults(index_words(regions))?,
             types: defaults(regions.checked_mul(PAGEBLOCKS).ok_or(ENOMEM)?)?,
+            huge_states: defaults(regions.checked_mul(PAGEBLOCKS).ok_or(ENOMEM)?)?,
             states: defaults(regions)?,
         })
     }
@@ -116,6 +118,10 @@ impl Memory for ZoneMemory {
 
     fn states(&self, region: usize) -> Option<&[AtomicU8]> {
         Some(self.states.get(region)?.as_ref()?)
+    }
+
+    fn huge_states(&self) -> &[AtomicU8] {
+        &self.huge_states
     }
 
     fn lists(&self, cpu: usize) -> Option<&Self::Lists> {

@@ -30,8 +30,7 @@ use crate::algo::{
         Offset,
         Region,
         FRAMES,
-        PAGEBLOCK_ORDER,
-        REGION_ORDER, //
+        PAGEBLOCK_ORDER, //
     },
     snapshot::{
         OnlinePage,
@@ -44,6 +43,7 @@ use crate::algo::{
     units::{
         usize_from,
         Address,
+        FrameIdx,
         NrPages,
         Order,
         Pfn, //
@@ -140,8 +140,8 @@ impl Private {
 fn given_out(site: &ZoneSite, frame: NrPages) -> Option<(Pfn, Order)> {
     Order::up_to(LARGEST).find_map(|order| {
         let first = frame.get() & !(order.nr_pages().get() - 1);
-        let states = site.zone.memory().states(first >> REGION_ORDER.get())?;
-        let state = states.get(first % FRAMES)?.load(Relaxed);
+        let head = FrameIdx::new(u32::try_from(first).ok()?);
+        let state = site.zone.memory().state_of(head, order)?.load(Relaxed);
         let given = State::from_byte(state).order()?;
         let reaches = frame.get() < first + given.nr_pages().get();
         reaches.then(|| (site.base + NrPages::new(first), given))

@@ -2,7 +2,7 @@
 
 //! Page lists of one CPU and zone: stacks of free blocks, and how large they may grow.
 //!
-//!   list     U0 M0 R0  U1 M1 R1  ...  U8 M8 R8  UR9 M9
+//!   list     U0 M0 R0  U1 M1 R1  ...  U8 M8 R8  UR9 M9  cold
 //!   entries  [ oldest ... latest |          ]      push and pop at the end; a drain takes the
 //!                                                  oldest, which are cold
 //!
@@ -23,6 +23,7 @@ use super::PAGEBLOCK_ORDER;
 use crate::algo::units::{
     named,
     usize_from,
+    FrameIdx,
     Migratetype,
     Order, //
 };
@@ -32,6 +33,7 @@ use list::{
     List,
     EMPTY,
     ENTRIES,
+    PLACES,
     TYPES, //
 };
 pub use list::{
@@ -68,24 +70,31 @@ named! {
 }
 
 /// The page lists of a CPU and zone.
+///
+/// What each operation needs comes first, on two cache lines.
+#[repr(C, align(64))]
 pub struct Pcp {
-    tuning: Tuning,
-    /// How many frames the lists may hold before some go back, pageblocks apart.
-    high: u32,
     /// How many they hold, pageblocks apart.
     count: u32,
+    /// How many frames the lists may hold before some go back, pageblocks apart.
+    high: u32,
     /// How often `batch` is doubled for the next refill.
     alloc_factor: u32,
     /// Frames freed in a row.
     free_count: u32,
     /// How often two is doubled for the next refill with pageblocks.
     huge_factor: u32,
+    /// How many pageblocks a list may hold.
+    huge_limit: u32,
     /// The last free was one of a high order (PCPF_PREV_FREE_HIGH_ORDER).
     freed_high_order: bool,
+    tuning: Tuning,
+    /// A refill was tried, and `hint` says where to start.
+    has_settled: bool,
     /// Where the last refill found something: the next one starts there.
     hint: [u32; TYPES],
     events: [u64; Event::COUNT],
-    lists: [List; LISTS],
+    lists: [List; PLACES],
     entries: [u32; ENTRIES],
 }
 
@@ -93,13 +102,15 @@ impl Pcp {
     /// Lists that are empty.
     pub const fn new(tuning: Tuning) -> Self {
         Self {
-            tuning,
-            high: tuning.high_min,
             count: 0,
+            high: tuning.high_min,
             alloc_factor: 0,
             free_count: 0,
             huge_factor: 0,
+            huge_limit: tuning.huge_limit(),
             freed_high_order: false,
+            tuning,
+            has_settled: false,
             hint: [0; TYPES],
             events: [0; Event::COUNT],
             lists: EMPTY,
@@ -116,6 +127,7 @@ impl Pcp {
     /// Sets what the lists are tuned by.
     pub fn tune(&mut self, tuning: Tuning) {
         self.tuning = tuning;
+        self.huge_limit = tuning.huge_limit();
         self.high = self.clamped();
     }
 
@@ -152,8 +164,7 @@ impl Pcp {
 
     /// Blocks in a list.
     pub fn length(&self, list: ListIdx) -> usize {
-        let list = self.lists.get(list.index());
-        list.map_or(0, |it| it.length.into())
+        self.lists[list.index()].length().into()
     }
 
     /// The blocks of a list, oldest first.
@@ -164,9 +175,19 @@ impl Pcp {
 
     /// Where the blocks of a list are.
     fn range(&self, list: ListIdx) -> core::ops::Range<usize> {
-        let start = self.lists.get(list.index());
-        let start = start.map_or(0, |it| it.start.into());
-        start..start + self.length(list)
+        let list = &self.lists[list.index()];
+        list.start.into()..list.top.into()
+    }
+
+    /// Whether it was said where the first refill is to start.
+    pub const fn has_settled(&self) -> bool {
+        self.has_settled
+    }
+
+    /// Says where the first refill is to start.
+    pub fn settle(&mut self, hint: u32) {
+        self.has_settled = true;
+        self.hint = [hint; TYPES];
     }
 
     /// Where the last refill for this type found something.
@@ -190,18 +211,20 @@ impl Pcp {
     /// How often something happened, or to how many frames.
     pub fn event(&self, event: Event) -> u64 {
         let noted = self.events.get(event.index()).copied().unwrap_or(0);
-        let blocks = self.lists.iter().map(|list| list.allocs);
-        let frames = |list: &List, blocks: u64| blocks << list.order;
-        let counted: u64 = match event {
-            Event::Alloc => self.lists.iter().map(|it| frames(it, it.allocs)).sum(),
-            Event::Free => self.lists.iter().map(|it| frames(it, it.frees)).sum(),
+        let sum = |blocks: fn(&List) -> u64, in_frames: bool| -> u64 {
+            let of_list = |list: ListIdx| match in_frames {
+                true => blocks(&self.lists[list.index()]) << list.order().get(),
+                false => blocks(&self.lists[list.index()]),
+            };
+            ListIdx::all().map(of_list).fold(0, u64::wrapping_add)
+        };
+        let allocs: fn(&List) -> u64 = |list| list.allocs;
+        let counted = match event {
+            Event::Alloc => sum(allocs, true),
+            Event::Free => sum(List::frees, true),
             // Of blocks that came through a list only those are noted that came another way.
-            Event::NumaHit => blocks
-                .sum::<u64>()
-                .wrapping_sub(self.event(Event::NumaMiss)),
-            Event::NumaLocal => blocks
-                .sum::<u64>()
-                .wrapping_sub(self.event(Event::NumaOther)),
+            Event::NumaHit => sum(allocs, false).wrapping_sub(self.event(Event::NumaMiss)),
+            Event::NumaLocal => sum(allocs, false).wrapping_sub(self.event(Event::NumaOther)),
             _ => 0,
         };
         noted.wrapping_add(counted)
@@ -218,42 +241,96 @@ impl Pcp {
     /// Takes the latest block of a list.
     #[inline]
     pub fn pop(&mut self, list: ListIdx) -> Option<u32> {
-        let place = self.lists.get_mut(list.index())?;
-        place.length = place.length.checked_sub(1)?;
-        place.allocs += 1;
-        if !list.is_huge() {
-            self.count = self.count.wrapping_sub(1 << place.order);
+        let place = &mut self.lists[list.index()];
+        if place.top == place.start {
+            return None;
         }
-        let at = usize::from(place.start + place.length);
-        self.entries.get(at).copied()
+        place.allocs += 1;
+        Some(self.lift(list))
+    }
+
+    /// The frames on their way back, oldest first.
+    pub(in crate::algo::buddy) fn cold(&self) -> impl Iterator<Item = FrameIdx> + '_ {
+        self.entries(ListIdx::COLD)
+            .iter()
+            .map(|&it| FrameIdx::new(it))
+    }
+
+    /// Takes a frame that is on its way back, the oldest that is wanted.
+    #[cold]
+    pub(in crate::algo::buddy) fn pop_cold(
+        &mut self,
+        is_wanted: impl Fn(FrameIdx) -> bool,
+    ) -> Option<u32> {
+        let at = self.cold().position(is_wanted)?;
+        let latest = self.pop(ListIdx::COLD)?;
+        // What was the latest takes its place, unless it is the same.
+        let at = self.range(ListIdx::COLD).start + at;
+        let place = self.entries.get_mut(at)?;
+        Some(core::mem::replace(place, latest))
+    }
+
+    /// Takes the latest blocks of a list, as many as there are places for; returns how many.
+    pub fn pop_many(&mut self, list: ListIdx, out: &mut [FrameIdx]) -> usize {
+        let nr = self.length(list).min(out.len());
+        let range = self.range(list);
+        let latest = self.entries.get(range.end - nr..range.end);
+        for (place, &frame) in out.iter_mut().zip(latest.unwrap_or(&[]).iter().rev()) {
+            *place = FrameIdx::new(frame);
+        }
+        let place = &mut self.lists[list.index()];
+        // CAST: a list has at most 1024 entries.
+        // INVARIANT: no more than there were.
+        place.top -= nr as u16;
+        place.allocs = place.allocs.wrapping_add(nr as u64);
+        if !list.is_huge() {
+            self.count = self.count.wrapping_sub((nr as u32) << list.order().get());
+        }
+        nr
+    }
+
+    /// Counts blocks that were allocated as if they had come through a list.
+    pub fn note_past(&mut self, list: ListIdx, blocks: usize) {
+        let place = &mut self.lists[list.index()];
+        // CAST: widens.
+        place.allocs = place.allocs.wrapping_add(blocks as u64);
+        place.moved = place.moved.wrapping_add(blocks as u64);
+    }
+
+    /// Takes the latest block of a list that is not empty.
+    #[inline]
+    fn lift(&mut self, list: ListIdx) -> u32 {
+        let place = &mut self.lists[list.index()];
+        // INVARIANT: above `start`, as the caller has found.
+        place.top = place.top.wrapping_sub(1);
+        let at = usize::from(place.top) & (ENTRIES - 1);
+        if !list.is_huge() {
+            self.count = self.count.wrapping_sub(1 << list.order().get());
+        }
+        self.entries[at]
     }
 
     /// Adds a block to a list; `false` if that is full.
     #[inline]
     pub fn push(&mut self, list: ListIdx, frame: u32) -> bool {
-        let Some(place) = self.lists.get_mut(list.index()) else {
-            return false;
-        };
-        if place.length >= place.capacity {
+        let place = &mut self.lists[list.index()];
+        if place.top >= place.end {
             return false;
         }
-        let at = usize::from(place.start + place.length);
-        let Some(entry) = self.entries.get_mut(at) else {
-            return false;
-        };
-        *entry = frame;
-        place.length += 1;
+        self.entries[usize::from(place.top) & (ENTRIES - 1)] = frame;
+        // INVARIANT: below `end` before.
+        place.top += 1;
         if !list.is_huge() {
-            self.count = self.count.wrapping_add(1 << place.order);
+            self.count = self.count.wrapping_add(1 << list.order().get());
         }
         true
     }
 
-    /// Counts a block that is freed through a list.
+    /// Takes back a push, as if it had not been.
     #[inline]
-    pub fn note_free(&mut self, list: ListIdx) {
-        if let Some(place) = self.lists.get_mut(list.index()) {
-            place.frees += 1;
+    pub fn unpush(&mut self, list: ListIdx) {
+        if self.length(list) > 0 {
+            self.lift(list);
         }
     }
 
@@ -274,22 +351,38 @@ impl Pcp {
         if let Some(filled) = place.get_mut(..filled) {
             filled.reverse();
         }
-        if let Some(place) = self.lists.get_mut(list.index()) {
-            // CAST: a list has at most 1024 entries.
-            place.length = filled as u16;
-            if !list.is_huge() {
-                self.count += (filled as u32) << place.order;
-            }
+        let place = &mut self.lists[list.index()];
+        // CAST: a list has at most 1024 entries.
+        // INVARIANT: no more than the list has room for.
+        place.top = place.start + filled as u16;
+        place.moved = place.moved.wrapping_add(filled as u64);
+        if !list.is_huge() {
+            self.count += (filled as u32) << list.order().get();
         }
         Ok(())
     }
 
-    /// Takes the oldest blocks of the lists, from this list on, until they come to `frames` or none
+    /// The list that a block goes to which was freed: a frame stays for the next allocation if it
+    /// lies in the pageblock of the one that was allocated from its place; others are cold.
+    #[inline]
+    pub(in crate::algo::buddy) fn list_of(&self, list: ListIdx, frame: FrameIdx) -> ListIdx {
+        if !list.is_single() {
+            return list;
+        }
+        // What was popped last is still there.
+        let top = usize::from(self.lists[list.index()].top) & (ENTRIES - 1);
+        match (self.entries[top] ^ frame.get()) >> PAGEBLOCK_ORDER.get() {
+            0 => list,
+            _ => ListIdx::COLD,
+        }
+    }
+
+    /// Takes the oldest blocks of the lists, those on their way back and then from this list on, until they come to `frames` or none
     /// is left; `give` gets them list by list, and may change their order.
     pub fn drain(&mut self, from: ListIdx, frames: usize, mut give: impl FnMut(Order, &mut [u32])) {
         let mut left = frames;
-        let lists = ListIdx::all()
-            .skip(from.index())
+        let lists = core::iter::once(ListIdx::COLD)
+            .chain(ListIdx::all().skip(from.index()))
             .chain(ListIdx::all().take(from.index()));
         for list in lists {
             let (range, order) = (self.range(list), list.order());
@@ -297,6 +390,9 @@ impl Pcp {
             let Some(entries) = self.entries.get_mut(range) else {
                 continue;
             };
+            if left == 0 {
+                break;
+            }
             let Some(oldest) = entries.get_mut(..wanted).filter(|it| !it.is_empty()) else {
                 continue;
             };
@@ -304,12 +400,13 @@ impl Pcp {
             entries.copy_within(wanted.., 0);
             let drained = wanted << order.get();
             left = left.saturating_sub(drained);
-            if let Some(place) = self.lists.get_mut(list.index()) {
-                // CAST: a list has at most 1024 entries.
-                place.length -= wanted as u16;
-                if !list.is_huge() {
-                    self.count = self.count.wrapping_sub(drained as u32);
-                }
+            let place = &mut self.lists[list.index()];
+            // CAST: a list has at most 1024 entries.
+            // INVARIANT: no more than there were.
+            place.top -= wanted as u16;
+            place.moved = place.moved.wrapping_sub(wanted as u64);
+            if !list.is_huge() {
+                self.count = self.count.wrapping_sub(drained as u32);
             }
         }
     }

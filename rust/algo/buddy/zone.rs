@@ -16,6 +16,7 @@
 //!               broken up only if no region has a broken one that fits.
 //! # Reference   `mm/page_alloc.c`: `rmqueue()`, `rmqueue_bulk()`, `free_frozen_page_commit()`.
 
+mod bulk;
 mod check;
 pub mod compact;
 mod fallback;
@@ -44,6 +45,7 @@ use super::{
 };
 use crate::algo::{
     units::{
+        u64_from,
         FrameIdx,
         Migratetype,
         NrPages,
@@ -91,6 +93,26 @@ pub trait Memory {
         self.states(frame.region())?.get(frame.offset().get())
     }
 
+    /// A byte for each pageblock, zero at first: the states of blocks that are not smaller.
+    ///
+    /// Beside each other, for those of frames are half a kilobyte apart, and each would have a line
+    /// of the cache for itself.
+    fn huge_states(&self) -> &[AtomicU8];
+
+    /// The byte of a block that starts with this frame.
+    #[inline]
+    fn state_of(&self, frame: FrameIdx, order: Order) -> Option<&AtomicU8> {
+        if order < PAGEBLOCK_ORDER {
+            return self.state(frame);
+        }
+        // No block of this order starts inside of a pageblock.
+        if !frame.is_aligned(PAGEBLOCK_ORDER) {
+            return None;
+        }
+        let block = frame.index() >> PAGEBLOCK_ORDER.get();
+        self.huge_states().get(block)
+    }
+
     /// The lists of a CPU.
     fn lists(&self, cpu: usize) -> Option<&Self::Lists>;
 }
@@ -106,7 +128,10 @@ pub struct Want {
     order: Order,
     migratetype: Migratetype,
     flags: AllocFlags,
-    list: Option<ListIdx>,
+    /// The list that it comes from.
+    list: ListIdx,
+    /// What is noted of the frame.
+    state: State,
     /// Whether the zone's node is the one that was preferred.
     pub is_hit: bool,
     /// Whether it is that of the CPU.
@@ -120,7 +145,8 @@ impl Want {
             order,
             migratetype,
             flags,
-            list: ListIdx::of(order, migratetype),
+            list: ListIdx::at(order, ListIdx::place_of(migratetype)),
+            state: State::given(order, migratetype),
             is_hit: true,
             is_local: true,
         }
@@ -266,15 +292,34 @@ impl<M: Memory> Zone<M> {
     /// See [`Miss`].
     #[inline]
     pub fn alloc(&self, cpu: usize, want: &Want) -> Result<FrameIdx, Miss> {
-        let lists = self.memory.lists(cpu).ok_or(Miss::NoCpu)?;
-        if let Some(list) = want.list {
+        let Some(lists) = self.memory.lists(cpu) else {
+            return Err(Miss::NoCpu);
+        };
+        let popped = lists.with(|pcp| {
+            let frame = pcp.pop(want.list)?;
+            note_list(pcp, want);
+            Some(frame)
+        });
+        match popped {
+            Some(frame) => self.hand_out(frame, want),
+            None => self.alloc_slow(cpu, lists, want),
+        }
+    }
+
+    /// Allocates a block whose list is empty, or of an order without lists.
+    #[cold]
+    #[inline(never)]
+    fn alloc_slow(&self, cpu: usize, lists: &M::Lists, want: &Want) -> Result<FrameIdx, Miss> {
+        if want.list.exists() {
             let taken = lists.with(|pcp| {
-                pcp.note_alloc();
-                let frame = match pcp.pop(list) {
+                let frame = match pcp.pop(want.list) {
                     Some(frame) => frame,
-                    None => self.refill(pcp, list, want)?,
+                    None => {
+                        self.settle_down(pcp, cpu);
+                        self.refill(pcp, want.list, want)?
+                    }
                 };
-                note_numa(pcp, want);
+                note_list(pcp, want);
                 Ok(frame)
             });
             match taken {
@@ -283,24 +328,65 @@ impl<M: Memory> Zone<M> {
                 Err(miss) => return Err(miss),
             }
         }
-        self.alloc_direct(lists, want)
+        match self.alloc_direct(lists, want) {
+            Err(Miss::Empty) => self.alloc_cold(lists, want),
+            done => done,
+        }
+    }
+
+    /// Allocates a frame that is on its way back, which may be the last there is.
+    ///
+    /// Of those for other requests it takes none, as it would of their lists.
+    fn alloc_cold(&self, lists: &M::Lists, want: &Want) -> Result<FrameIdx, Miss> {
+        let frame = lists.with(|pcp| {
+            let frame = pcp.pop_cold(|it| self.is_listed(it, want.list))?;
+            note_list(pcp, want);
+            Some(frame)
+        });
+        self.hand_out(frame.ok_or(Miss::Empty)?, want)
+    }
+
+    /// Says whether a frame is one for this list, cold or not.
+    fn is_listed(&self, frame: FrameIdx, list: ListIdx) -> bool {
+        self.list_for(frame, Order::ZERO) == list
+    }
+
+    /// Says whether a CPU has a frame for a request that is on its way back.
+    pub fn has_cold(&self, cpu: usize, order: Order, migratetype: Migratetype) -> bool {
+        let list = ListIdx::of(order, migratetype);
+        let both = list.zip(self.memory.lists(cpu));
+        both.is_some_and(|(list, lists)| {
+            lists.with(|pcp| pcp.cold().any(|it| self.is_listed(it, list)))
+        })
     }
 
     /// Notes that a frame begins a block that was given out.
     #[inline]
     fn hand_out(&self, frame: u32, want: &Want) -> Result<FrameIdx, Miss> {
         let at = FrameIdx::new(frame);
-        let state = self.memory.state(at).ok_or(Miss::NotReady(at.region()))?;
+        let Some(state) = self.memory.state_of(at, want.order) else {
+            return Err(Miss::NotReady(at.region()));
+        };
         if state.load(Relaxed) != State::NONE.byte() {
             return Err(Miss::Corrupt(at));
         }
-        state.store(State::given(want.order, want.migratetype).byte(), Relaxed);
+        state.store(want.state.byte(), Relaxed);
         Ok(at)
     }
 
+    /// Lets the first search of a CPU begin far from those of the others.
+    fn settle_down(&self, pcp: &mut Pcp, cpu: usize) {
+        if pcp.has_settled() {
+            return;
+        }
+        // 0, then the middle, then the quarters: whatever the number of CPUs is.
+        let part = u32::try_from(cpu).unwrap_or(0).reverse_bits();
+        let regions = u64_from(self.memory.regions().len());
+        // CAST: less than the number of regions, which is at most 2^17.
+        pcp.settle(((u64::from(part) * regions) >> 32) as u32);
+    }
+
     /// Fills an empty list from the regions, and takes one block of it.
-    #[cold]
-    #[inline(never)]
     fn refill(&self, pcp: &mut Pcp, list: ListIdx, want: &Want) -> Result<u32, Miss> {
         // Lists that were filled would leave the reserve as it is, which may be needed soon.
         if want.flags.has(AllocFlag::HighAtomic) {
@@ -322,7 +408,6 @@ impl<M: Memory> Zone<M> {
     }
 
     /// Allocates a block past the lists (rmqueue_buddy()).
-    #[inline(never)]
     fn alloc_direct(&self, lists: &M::Lists, want: &Want) -> Result<FrameIdx, Miss> {
         let mut frame = None;
         let mut hint = 0;
@@ -355,8 +440,17 @@ impl<M: Memory> Zone<M> {
     }
 }
 
-/// Counts where a block came from, if it is not the usual way.
+/// Notes an allocation through a list.
 #[inline]
+fn note_list(pcp: &mut Pcp, want: &Want) {
+    pcp.note_alloc();
+    if !(want.is_hit && want.is_local) {
+        note_numa(pcp, want);
+    }
+}
+
+/// Counts where a block came from, if it is not the usual way.
+#[cold]
 fn note_numa(pcp: &mut Pcp, want: &Want) {
     if !want.is_hit {
         pcp.note(Event::NumaMiss, 1);

@@ -36,6 +36,9 @@ named! {
         Reclaimable = "R",
         /// Of the huge pages, which have two lists.
         NotMovable = "UR",
+        /// Of frames on their way back to the zone, which is allocated from last; the private
+        /// manager's alone.
+        All = "UMR",
     }
 }
 

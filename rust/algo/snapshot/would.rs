@@ -116,6 +116,9 @@ pub struct Candidate {
     pub blocks: Blocks,
     /// The runs on the per-CPU list that would serve the request; `None` where it has no such list.
     pub pcp: Option<Count>,
+    /// Whether a per-CPU list that is taken from last of all holds a page for the request; the
+    /// private manager's alone.
+    pub has_cold: bool,
     /// Its node's kswapd.
     pub kswapd: Kswapd,
     /// Whether the cpuset of the task that asks allows its node.

@@ -57,6 +57,7 @@ fn candidate(on: u32, kind: ZoneKind, free: usize) -> Candidate {
         drift_mark: NrPages::ZERO,
         blocks,
         pcp: None,
+        has_cold: false,
         kswapd: Kswapd {
             is_idle: true,
             is_hopeless: false,

@@ -70,6 +70,10 @@ impl Private {
             drift_mark: NrPages::ZERO,
             blocks,
             pcp: held,
+            has_cold: {
+                let cpu = usize_from(asked.cpu);
+                site.zone.has_cold(cpu, asked.order, asked.migratetype)
+            },
             // Nobody reclaims yet, and so nobody is ever at it.
             kswapd: Kswapd {
                 is_idle: true,

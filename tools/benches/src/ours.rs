@@ -216,6 +216,15 @@ impl Cpu<'_> {
     }
 }
 
+/// Blocks that are allocated or freed together.
+const GROUP: usize = 64;
+
+#[inline]
+fn frame_of(at: usize) -> FrameIdx {
+    // CAST: frames of a zone are counted in 32 bits.
+    FrameIdx::new(at as u32)
+}
+
 #[inline(always)]
 fn want(order: u32) -> Want {
     let order = Order::new(order).unwrap_or(Order::MAX);
@@ -235,9 +244,49 @@ impl Pages for Cpu<'_> {
     #[inline]
     fn free(&mut self, at: usize, order: u32) {
         let order = Order::new(order).unwrap_or(Order::MAX);
-        // CAST: frames of a zone are counted in 32 bits.
-        let freed = self.ours.0.free(self.cpu, FrameIdx::new(at as u32), order);
+        let freed = self.ours.0.free(self.cpu, frame_of(at), order);
         assert!(freed.is_ok());
+    }
+
+    fn alloc_bulk(&mut self, order: u32, at: &mut [usize]) -> usize {
+        let want = want(order);
+        let mut taken = 0;
+        let mut frames = [FrameIdx::default(); GROUP];
+        for places in at.chunks_mut(GROUP) {
+            let wanted = places.len();
+            let zone = &self.ours.0;
+            let mut nr = zone.alloc_bulk(self.cpu, &want, &mut frames[..wanted]);
+            if nr < wanted {
+                // What was missing may be the states of a region.
+                while let Some(frame) = (nr < wanted).then(|| self.alloc(order)).flatten() {
+                    frames[nr] = frame_of(frame);
+                    nr += 1;
+                }
+            }
+            for (place, frame) in places.iter_mut().zip(&frames[..nr]) {
+                *place = frame.index();
+            }
+            taken += nr;
+            if nr < wanted {
+                break;
+            }
+        }
+        taken
+    }
+
+    fn free_bulk(&mut self, at: &[usize], order: u32) {
+        let order = Order::new(order).unwrap_or(Order::MAX);
+        let mut frames = [FrameIdx::default(); GROUP];
+        for blocks in at.chunks(GROUP) {
+            for (frame, block) in frames.iter_mut().zip(blocks) {
+                *frame = frame_of(*block);
+            }
+            let freed = self
+                .ours
+                .0
+                .free_bulk(self.cpu, &frames[..blocks.len()], order);
+            assert!(freed.is_ok());
+        }
     }
 
     fn drain(&mut self) {

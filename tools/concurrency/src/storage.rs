@@ -44,6 +44,7 @@ pub struct Storage {
     summaries: Vec<AtomicU64>,
     index: Vec<AtomicU64>,
     types: Vec<AtomicU8>,
+    huge_states: Vec<AtomicU8>,
     states: Vec<Vec<AtomicU8>>,
     lists: Vec<Lock<Pcp>>,
 }
@@ -63,6 +64,7 @@ impl Storage {
             summaries: zeroed(regions),
             index: zeroed(index_words(regions)),
             types: zeroed(regions * PAGEBLOCKS),
+            huge_states: zeroed(regions * PAGEBLOCKS),
             states: (0..regions).map(|_| zeroed(frames)).collect(),
             lists: (0..cpus).map(|_| lists()).collect(),
         }
@@ -91,6 +93,10 @@ impl Memory for Storage {
 
     fn states(&self, region: usize) -> Option<&[AtomicU8]> {
         self.states.get(region).map(Vec::as_slice)
+    }
+
+    fn huge_states(&self) -> &[AtomicU8] {
+        &self.huge_states
     }
 
     fn lists(&self, cpu: usize) -> Option<&Lock<Pcp>> {

@@ -327,6 +327,7 @@ impl Board {
             drift_mark: NrPages::ZERO,
             blocks,
             pcp,
+            has_cold: site.zone.has_cold(cpu, asked.order, asked.migratetype),
             // Its reclaimers run when they are woken, and are never seen at work.
             kswapd: Kswapd {
                 is_idle: true,

@@ -70,7 +70,7 @@ pub fn fresh(from: u32, frames: usize) -> (LoneZone, Holders) {
 }
 
 /// Four pageblocks; a letter stands for 64 frames: `M` movable in single frames, `m` in blocks of
-/// order 6, `U` not movable, `.` free.
+/// order 6, `U` not movable, `.` free. `H` begins a movable block of order 9; its rest is dots.
 pub fn drawn(map: [&str; 4]) -> (LoneZone, Holders) {
     let (zone, mut holders) = fresh(0, 2048);
     let mut start = 0;
@@ -78,6 +78,7 @@ pub fn drawn(map: [&str; 4]) -> (LoneZone, Holders) {
         let (step, migratetype) = match letter {
             'M' => (0, Some(Migratetype::Movable)),
             'm' => (6, Some(Migratetype::Movable)),
+            'H' => (9, Some(Migratetype::Movable)),
             'U' => (6, Some(Migratetype::Unmovable)),
             _ => (6, None),
         };

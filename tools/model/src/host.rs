@@ -65,6 +65,7 @@ pub struct HostMemory<R, P> {
     summaries: Vec<AtomicU64>,
     index: Vec<AtomicU64>,
     types: Vec<AtomicU8>,
+    huge_states: Vec<AtomicU8>,
     states: Vec<OnceLock<States>>,
     lists: Vec<P>,
 }
@@ -81,6 +82,7 @@ impl<R: Lock<Region>, P: Lock<Pcp>> HostMemory<R, P> {
             summaries: zeroed(regions),
             index: zeroed(index_words(regions)),
             types: zeroed(regions * PAGEBLOCKS),
+            huge_states: zeroed(regions * PAGEBLOCKS),
             states: zeroed(regions),
             lists: (0..cpus).map(|_| P::new(Pcp::new(tuning))).collect(),
         }
@@ -125,6 +127,10 @@ impl<R: Lock<Region>, P: Lock<Pcp>> Memory for HostMemory<R, P> {
             .get(frame.region())?
             .get()?
             .get(frame.offset().get())
+    }
+
+    fn huge_states(&self) -> &[AtomicU8] {
+        &self.huge_states
     }
 
     #[inline]

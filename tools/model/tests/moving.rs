@@ -9,10 +9,11 @@ use oxmm_model::algo::buddy::frame::WrongFree;
 use oxmm_model::algo::buddy::span::Span;
 use oxmm_model::algo::buddy::zone::compact::{Budget, Count, Mover, Outcome, RangeMiss, Task};
 use oxmm_model::algo::buddy::zone::isolate::NotIsolated;
+use oxmm_model::algo::buddy::zone::{Miss, Zone};
 use oxmm_model::algo::units::{FrameIdx, Migratetype, NrPages, Order};
 use oxmm_model::drawn::{draw, drawn, free, order, task, want, Dice, TUNING};
 use oxmm_model::holders::Holders;
-use oxmm_model::host::{zone, LoneZone, SharedZone};
+use oxmm_model::host::{zone, HostMemory, LoneZone, SharedZone};
 
 /// A block of the second pageblock, which is the cheapest, is not let go.
 #[test]
@@ -39,6 +40,8 @@ fn a_refusal_leaves_the_block_where_it_is() {
 enum Deed {
     /// It has begun to free it, and does.
     Frees,
+    /// The same, with others in one go, of which the second is wrong.
+    FreesInBulk,
     /// It is moved, and is freed at once where it is then.
     FreesTarget,
     /// It is moved, though it had been freed in the moment before.
@@ -69,6 +72,12 @@ impl Mover for Doer<'_> {
             Deed::Frees => {
                 self.holders.free_at(self.zone, 0, from.get());
                 self.is_refused(from, order, &[WrongFree::OnList]);
+                false
+            }
+            Deed::FreesInBulk => {
+                self.holders.let_go(from.get());
+                let freed = self.zone.free_bulk(0, &[from, from], order);
+                assert_eq!(freed, Err((1, WrongFree::OnList)));
                 false
             }
             Deed::FreesTarget => {
@@ -103,13 +112,15 @@ impl Mover for Doer<'_> {
 fn frees_during_a_move_are_neither_lost_nor_done_twice() {
     for deed in [
         Deed::Frees,
+        Deed::FreesInBulk,
         Deed::FreesTarget,
         Deed::FreesAndMoves,
         Deed::WrongFrees,
     ] {
-        for map in [
-            ["mmmmmmmm", "m..m...m", "m.mmm.mm", "mm.mm..m"],
-            ["MMMMMMMM", "M..M...M", "M.MMM.MM", "MM.MM..M"],
+        for (map, wanted) in [
+            (["mmmmmmmm", "m..m...m", "m.mmm.mm", "mm.mm..m"], 9),
+            (["MMMMMMMM", "M..M...M", "M.MMM.MM", "MM.MM..M"], 9),
+            (["H.......", "........", "H.......", "........"], 10),
         ] {
             let (zone, holders) = drawn(map);
             let mut doer = Doer {
@@ -118,7 +129,7 @@ fn frees_during_a_move_are_neither_lost_nor_done_twice() {
                 deed,
                 done: 0,
             };
-            zone.compact(&task(9), &mut doer);
+            zone.compact(&task(wanted), &mut doer);
             assert!(doer.done > 0);
             assert_eq!(zone.check(1), Ok(()), "{deed:?}");
             let mut holders = doer.holders;
@@ -166,6 +177,37 @@ fn a_range_that_cannot_be_cleared_is_left_as_it_is() {
     holders.check();
     assert_eq!(zone.check(1), Ok(()));
     assert!((0..64).all(|block| !zone.isolate(block, false)));
+}
+
+/// Where only blocks of order 9 were given out, there are no states of frames.
+#[test]
+fn pageblocks_move_without_states_of_frames() {
+    let zone: LoneZone = Zone::new(HostMemory::new(2, 1, TUNING), order(10));
+    let first = FrameIdx::new((1 << 15) - 1024);
+    zone.add(first, NrPages::new(2048), Migratetype::Movable);
+    let mut holders = Holders::new(2 << 15);
+    while holders.alloc(&zone, 0, &want(9, Migratetype::Movable)) {}
+    let heads: Vec<_> = holders.held().keys().copied().collect();
+    assert_eq!(heads.len(), 4);
+    for head in [heads[0], heads[2]] {
+        holders.free_at(&zone, 0, head);
+    }
+    zone.drain(0);
+    let part = Span::new(first, NrPages::new(100)).unwrap();
+    let taken = zone.alloc_range(part, Migratetype::Movable);
+    assert_eq!(taken, Err(Miss::NotReady(0)));
+    let done = zone.compact(&task(10), &mut holders);
+    assert_eq!(done.outcome, Outcome::Success);
+    holders.check();
+    assert_eq!(zone.check(1), Ok(()));
+    let taken = zone.alloc(0, &want(10, Migratetype::Movable)).unwrap();
+    assert_eq!(zone.check(1), Ok(()));
+    let inside = FrameIdx::new(taken.get() + 512);
+    let wrong = WrongFree::Tail(taken, order(10));
+    assert_eq!(zone.free(0, inside, order(9)), Err(wrong));
+    let span = Span::block(taken, order(10)).unwrap();
+    assert_eq!(zone.free_range(span), Ok(()));
+    assert_eq!(zone.check(1), Ok(()));
 }
 
 /// Holders behind a lock, as threads share them.

@@ -108,6 +108,7 @@ fn candidate() -> impl Strategy<Value = Candidate> {
             cma_free,
             drift_mark,
             blocks,
+            has_cold: false,
             pcp: switches[0].then_some(Count {
                 blocks: pcp,
                 more: false,

@@ -93,3 +93,75 @@ fn block_spans_regions() {
     assert!(has());
     assert_eq!(zone.check(CPUS), Ok(()));
 }
+
+/// What is allocated together are other blocks each time, up to the last, and is freed together.
+#[test]
+fn bulk_is_the_same_as_one_by_one() {
+    let (zone, frames) = (Span::TWO_REGIONS.zone(), 40_000);
+    for order in [0, 3, 9] {
+        let order = Order::new(order).unwrap();
+        let want = Want::new(order, Migratetype::Movable, FLAGS);
+        let mut held = vec![FrameIdx::default(); frames];
+        let nr = zone.alloc_bulk(0, &want, &mut held);
+        held.truncate(nr);
+        assert!(nr >= (frames >> order.get()) - 2);
+        assert_eq!(zone.alloc(0, &want), Err(Miss::Empty));
+        let mut apart: Vec<_> = held.iter().map(|it| it.get() >> order.get()).collect();
+        apart.sort();
+        apart.dedup();
+        assert_eq!(apart.len(), nr);
+        assert_eq!(zone.check(CPUS), Ok(()));
+        assert_eq!(zone.free_bulk(1, &held, order), Ok(()));
+        assert_eq!(zone.check(CPUS), Ok(()));
+        zone.drain(1);
+    }
+}
+
+/// [ a b a c ]: a and b are freed, a the second time is not, and c stays.
+#[test]
+fn bulk_stops_at_the_first_wrong_free() {
+    let zone = Span::TWO_REGIONS.zone();
+    for order in [0, 9] {
+        let order = Order::new(order).unwrap();
+        let want = Want::new(order, Migratetype::Movable, FLAGS);
+        let [a, b, c] = [0; 3].map(|_| zone.alloc(0, &want).unwrap());
+        let wrong = zone.free_bulk(0, &[a, b, a, c], order).unwrap_err();
+        // Lists of pageblocks are that short here that the first went back at once.
+        assert!(matches!(
+            wrong,
+            (2, WrongFree::OnList | WrongFree::Free(..))
+        ));
+        assert_eq!(zone.check(CPUS), Ok(()));
+        let other = Order::new(9 - order.get()).unwrap();
+        let wrong = zone.free(1, c, other).unwrap_err();
+        assert!(matches!(wrong, WrongFree::Order(given) if given == order));
+        assert_eq!(zone.free(1, c, order), Ok(()));
+    }
+}
+
+/// With every frame given out, those that one CPU frees serve it again, whatever pageblocks they are
+/// in; requests for other types and orders are told that there is nothing.
+#[test]
+fn cold_frames_are_the_last_to_be_served() {
+    let zone = Span::TWO_REGIONS.zone();
+    let want = Want::new(Order::ZERO, Migratetype::Movable, FLAGS);
+    let held: Vec<_> = std::iter::from_fn(|| zone.alloc(0, &want).ok()).collect();
+    assert_eq!(held.len(), 40_000);
+    let has_cold = |migratetype| zone.has_cold(0, Order::ZERO, migratetype);
+    assert!(!has_cold(Migratetype::Movable));
+    let mut freed: Vec<_> = held.into_iter().step_by(700).collect();
+    for &frame in &freed {
+        assert_eq!(zone.free(0, frame, Order::ZERO), Ok(()));
+    }
+    assert!(has_cold(Migratetype::Movable) && !has_cold(Migratetype::Unmovable));
+    assert!(!zone.has_cold(1, Order::ZERO, Migratetype::Movable));
+    let unmovable = Want::new(Order::ZERO, Migratetype::Unmovable, FLAGS);
+    assert_eq!(zone.alloc(0, &unmovable), Err(Miss::Empty));
+    let pair = Want::new(Order::new(1).unwrap(), Migratetype::Movable, FLAGS);
+    assert_eq!(zone.alloc(0, &pair), Err(Miss::Empty));
+    let mut again: Vec<_> = std::iter::from_fn(|| zone.alloc(0, &want).ok()).collect();
+    again.sort();
+    freed.sort();
+    assert_eq!(again, freed);
+    assert_eq!(zone.check(CPUS), Ok(()));
+}

@@ -2,8 +2,8 @@
 
 //! Which lists a CPU keeps of a zone, and where they lie in its array.
 //!
-//!   0   1   2   3   4        25  26  27   28
-//!   U0  M0  R0  U1  M1  ...  M8  R8  UR9  M9
+//!   0   1   2   3   4        25  26  27   28  29
+//!   U0  M0  R0  U1  M1  ...  M8  R8  UR9  M9  UMR0, the cold one
 //!
 //! # Locking     none: numbers.
 //! # Cost        tables that are made by the compiler.
@@ -26,25 +26,47 @@ const LOW_ORDERS: usize = PAGEBLOCK_ORDER.index();
 /// Types that have lists of their own.
 pub(super) const TYPES: usize = 3;
 
+/// The list of frames that are not to be allocated again: see [`ListIdx::COLD`].
+const COLD: usize = LISTS - 1;
+
 /// Blocks that a list of each order holds; the last is for pageblocks.
-const CAPACITY: [u16; LOW_ORDERS + 1] = [1024, 128, 64, 64, 32, 16, 8, 8, 4, 32];
+const CAPACITY: [u16; LOW_ORDERS + 1] = [832, 124, 64, 64, 32, 16, 8, 8, 4, 128];
 
 /// How many lists there are.
-pub const LISTS: usize = LOW_ORDERS * TYPES + 2;
+pub const LISTS: usize = LOW_ORDERS * TYPES + 3;
+
+/// Places for lists: a power of two, so that a number of five bits needs no check.
+pub(super) const PLACES: usize = 32;
+
+const _: () = assert!(LISTS < PLACES);
 
 /// The list of pageblocks that do not move; that of those which do is the next.
-const HUGE: usize = LISTS - 2;
+const HUGE: usize = LISTS - 3;
 
-/// Blocks that all lists hold together.
+/// Frames that are kept to be given back.
+const COLD_CAPACITY: u16 = 384;
+
+/// Blocks that a list holds.
+const fn capacity(list: usize) -> u16 {
+    if list == COLD {
+        COLD_CAPACITY
+    } else {
+        CAPACITY[order(list)]
+    }
+}
+
+/// Blocks that all lists hold together: a power of two, for the same reason.
 pub(super) const ENTRIES: usize = {
     let mut sum = 0;
     let mut list = 0;
     while list < LISTS {
-        sum += CAPACITY[order(list)] as usize;
+        sum += capacity(list) as usize;
         list += 1;
     }
     sum
 };
+
+const _: () = assert!(ENTRIES.is_power_of_two());
 
 /// The place of a type among those with lists: the movable is also that of all others.
 pub(super) const fn type_index(migratetype: Migratetype) -> usize {
@@ -58,57 +80,92 @@ pub(super) const fn type_index(migratetype: Migratetype) -> usize {
 const fn order(list: usize) -> usize {
     if list < HUGE {
         list / TYPES
+    } else if list == COLD {
+        0
     } else {
         LOW_ORDERS
     }
 }
 
 /// One list: where it lies, what it holds, and how often it was used.
+///
+/// # Invariants
+///
+/// `start <= top <= end <= ENTRIES`.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub(super) struct List {
-    /// Blocks in it.
-    pub(super) length: u16,
-    /// The most there can be.
-    pub(super) capacity: u16,
-    /// Where they start.
+    /// Where the next block goes: behind the latest.
+    pub(super) top: u16,
+    /// Where the oldest is.
     pub(super) start: u16,
-    /// The order of each.
-    pub(super) order: u16,
+    /// Where there is no more room.
+    pub(super) end: u16,
     /// Blocks that were allocated through it.
     pub(super) allocs: u64,
-    /// Blocks that were freed through it.
-    pub(super) frees: u64,
+    /// Blocks that came from the zone, less those that went back there; it wraps.
+    pub(super) moved: u64,
+}
+
+impl List {
+    /// Blocks in it.
+    #[inline]
+    pub(super) const fn length(&self) -> u16 {
+        self.top.wrapping_sub(self.start)
+    }
+
+    /// Blocks that were freed through it: what came must be there, or have gone.
+    pub(super) fn frees(&self) -> u64 {
+        let there = self.allocs.wrapping_add(self.length().into());
+        there.wrapping_sub(self.moved)
+    }
 }
 
 /// The lists when they are empty.
-pub(super) const EMPTY: [List; LISTS] = {
+pub(super) const EMPTY: [List; PLACES] = {
     let mut lists = [List {
-        length: 0,
-        capacity: 0,
+        top: 0,
         start: 0,
-        order: 0,
+        end: 0,
         allocs: 0,
-        frees: 0,
-    }; LISTS];
+        moved: 0,
+    }; PLACES];
     let (mut list, mut start) = (0, 0);
     while list < LISTS {
-        lists[list].capacity = CAPACITY[order(list)];
+        lists[list].top = start;
         lists[list].start = start;
-        // CAST: at most 9.
-        lists[list].order = order(list) as u16;
-        start += CAPACITY[order(list)];
+        start += capacity(list);
+        lists[list].end = start;
         list += 1;
     }
     lists
+};
+
+/// The numbers of the lists of an order, by the place of their type.
+static NUMBERS: [[u8; 4]; PLACES] = {
+    // INVARIANT: below `LISTS`, but for the last place, where no list is: that one has no room.
+    let mut numbers = [[PLACES as u8 - 1; 4]; PLACES];
+    let mut list = 0;
+    while list < HUGE {
+        // CAST: 29.
+        numbers[list / TYPES][list % TYPES] = list as u8;
+        list += 1;
+    }
+    numbers[LOW_ORDERS] = [HUGE as u8, HUGE as u8 + 1, HUGE as u8, PLACES as u8 - 1];
+    numbers
 };
 
 /// Which list.
 ///
 /// # Invariants
 ///
-/// The number is below `LISTS`.
+/// The number is below `PLACES`, and below `LISTS` wherever it is public; the order is that of the
+/// list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ListIdx(u8);
+pub struct ListIdx {
+    number: u8,
+    order: Order,
+}
 
 impl ListIdx {
     /// The list for blocks of this order and type; `None` for an order without lists.
@@ -116,7 +173,12 @@ impl ListIdx {
     /// What is neither unmovable nor reclaimable is kept with the movable.
     #[inline]
     pub const fn of(order: Order, migratetype: Migratetype) -> Option<Self> {
-        Self::of_place(order, Self::place_of(migratetype))
+        let list = Self::at(order, Self::place_of(migratetype));
+        if list.exists() {
+            Some(list)
+        } else {
+            None
+        }
     }
 
     /// The place of a type among those with lists.
@@ -127,51 +189,72 @@ impl ListIdx {
     }
 
     /// The list for blocks of this order and the type at a place below 3.
+    ///
+    /// Of other places, and orders without lists, one that is always both empty and full: who gets
+    /// it has one case less to tell apart.
     #[inline]
-    pub(in crate::algo::buddy) const fn of_place(order: Order, place: u8) -> Option<Self> {
-        // CAST: small numbers.
-        // INVARIANT: at most 3 * 8 + 2, and the last two.
-        if place as usize >= TYPES {
-            None
-        } else if order.index() < LOW_ORDERS {
-            Some(Self((order.index() * TYPES) as u8 + place))
-        } else if order.index() == LOW_ORDERS {
-            Some(Self(HUGE as u8 + (place == 1) as u8))
-        } else {
-            None
-        }
+    pub(in crate::algo::buddy) const fn at(order: Order, place: u8) -> Self {
+        // CAST: widens.
+        let number = NUMBERS[order.index() & (PLACES - 1)][place as usize & 3];
+        Self { number, order }
+    }
+
+    /// Whether there is such a list.
+    #[inline]
+    pub(in crate::algo::buddy) const fn exists(self) -> bool {
+        self.index() < LISTS
+    }
+
+    /// The list of frames on their way back, of all types.
+    ///
+    /// A frame that is freed far from where the CPU allocates goes there: were it allocated next,
+    /// holes would stay where they are for ever. It is allocated from when there is nothing else.
+    pub(in crate::algo::buddy) const COLD: Self = Self {
+        // CAST: 29.
+        number: COLD as u8,
+        order: Order::ZERO,
+    };
+
+    /// Whether it is a list of single frames.
+    #[inline]
+    pub(super) const fn is_single(self) -> bool {
+        self.index() < TYPES
     }
 
     /// Every list, in the order of their numbers.
     pub fn all() -> impl Iterator<Item = Self> {
-        // CAST: 29.
+        // CAST: 30, and at most 9.
         // INVARIANT: the range ends below `LISTS`.
-        (0..LISTS as u8).map(Self)
+        (0..LISTS as u8).filter_map(|number| {
+            let order = Order::new(order(number.into()) as u32)?;
+            Some(Self { number, order })
+        })
     }
 
     /// The number.
     #[inline]
     pub const fn index(self) -> usize {
-        // CAST: widens.
-        self.0 as usize
+        // CAST: widens. The mask changes nothing, and tells the compiler of the invariant.
+        self.number as usize & (PLACES - 1)
     }
 
     /// Whether its blocks are pageblocks.
     #[inline]
     pub const fn is_huge(self) -> bool {
-        self.index() >= HUGE
+        self.order.index() == LOW_ORDERS
     }
 
     /// The order of its blocks.
-    pub fn order(self) -> Order {
-        // CAST: at most 9.
-        Order::new(order(self.index()) as u32).unwrap_or_default()
+    #[inline]
+    pub const fn order(self) -> Order {
+        self.order
     }
 
     /// The types it holds.
     pub const fn types(self) -> PcpTypes {
         match self.index() {
             HUGE => PcpTypes::NotMovable,
+            COLD => PcpTypes::All,
             list if list > HUGE => PcpTypes::Movable,
             list => match list % TYPES {
                 0 => PcpTypes::Unmovable,
@@ -184,6 +267,6 @@ impl ListIdx {
     /// The most blocks it holds.
     pub const fn capacity(self) -> usize {
         // CAST: widens.
-        CAPACITY[order(self.index())] as usize
+        capacity(self.index()) as usize
     }
 }

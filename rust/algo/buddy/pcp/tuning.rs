@@ -31,6 +31,18 @@ pub struct Tuning {
     pub keeps_high_batch: bool,
 }
 
+impl Tuning {
+    /// How many pageblocks a list may hold: with all CPUs' no more than an eighth of the zone, which
+    /// is what `high_max` is made of.
+    pub(super) const fn huge_limit(self) -> u32 {
+        match self.high_max >> (PAGEBLOCK_ORDER.get() + 1) {
+            0 => 1,
+            blocks @ 1..HUGE_MAX => blocks,
+            _ => HUGE_MAX,
+        }
+    }
+}
+
 /// How the zone stands, as the tuning wants to know it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pressure {
@@ -39,6 +51,9 @@ pub struct Pressure {
     /// Reclaim is at work (ZONE_RECLAIM_ACTIVE).
     pub is_reclaiming: bool,
 }
+
+/// The most pageblocks that a list may hold: that of them a drain of half gives several to a region.
+const HUGE_MAX: u32 = 127;
 
 /// `CONFIG_PCP_BATCH_SCALE_MAX`.
 const BATCH_SCALE_MAX: u32 = 5;
@@ -66,7 +81,7 @@ impl Pcp {
         if list.is_huge() {
             let blocks = 2 << self.huge_factor;
             self.huge_factor = (self.huge_factor + 1).min(4);
-            return blocks.min(self.huge_limit());
+            return blocks.min(usize_from(self.huge_limit));
         }
         let base = self.tuning.batch;
         self.high = self.clamped();
@@ -92,12 +107,6 @@ impl Pcp {
             batch = (batch >> order).max(2);
         }
         usize_from(batch).min(list.capacity())
-    }
-
-    /// How many pageblocks a list may hold: with all CPUs' no more than an eighth of the zone, which
-    /// is what `high_max` is made of.
-    fn huge_limit(&self) -> usize {
-        usize_from(self.tuning.high_max >> (PAGEBLOCK_ORDER.get() + 1)).clamp(1, 32)
     }
 
     /// A block was pushed: how many frames are to go back now, from its list on.
@@ -126,15 +135,18 @@ impl Pcp {
         self.excess_slow(frees_all, pressure)
     }
 
-    /// Pageblocks go back when their list is full to its limit, half of them at a time.
+    /// Pageblocks go back when their list is full to its limit, three of four at a time.
+    #[inline]
     fn huge_excess(&mut self, list: ListIdx, pressure: Pressure) -> usize {
         self.huge_factor = self.huge_factor.saturating_sub(1);
         let limit = match pressure.is_reclaiming {
             true => 1,
-            false => self.huge_limit(),
+            false => self.huge_limit,
         };
         match self.length(list) {
-            length if length > limit => length.div_ceil(2) << PAGEBLOCK_ORDER.get(),
+            length if length > usize_from(limit) => {
+                (length.div_ceil(4) * 3) << PAGEBLOCK_ORDER.get()
+            }
             _ => 0,
         }
     }

@@ -20,7 +20,8 @@ use super::{
         Offset,
         PageblockIdx,
         FRAMES,
-        PAGEBLOCKS, //
+        PAGEBLOCKS,
+        PAGEBLOCK_ORDER, //
     },
     search::Row,
     search::TYPES,
@@ -32,7 +33,10 @@ use crate::algo::units::{
     Migratetype,
     Order, //
 };
-use crate::seam::Relaxed;
+use crate::seam::{
+    AtomicU8,
+    Relaxed, //
+};
 
 /// What is wrong with a zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +147,7 @@ impl<M: Memory> Zone<M> {
         sums: &mut Sums,
     ) -> Result<(), Violation> {
         region.check().map_err(|it| Violation::Region(number, it))?;
-        let now = region.summary();
+        let now = region.summary().with_free(region.free());
         let kept = self.memory().summaries().get(number);
         let kept = kept.map_or(Summary::EMPTY, |it| Summary::new(it.load(Relaxed)));
         let in_row = |row| self.seek(row, number, number + 1).is_some();
@@ -178,17 +182,30 @@ impl<M: Memory> Zone<M> {
         region: &Region,
         sums: &mut Sums,
     ) -> Result<(), Violation> {
-        let Some(states) = self.memory().states(number) else {
-            return Ok(());
-        };
+        let states = self.memory().states(number);
         let mut end = 0;
-        for (at, state) in states.iter().enumerate() {
-            let Some(order) = State::from_byte(state.load(Relaxed)).order() else {
+        for at in 0..FRAMES {
+            let of_frame = states.and_then(|it| it.get(at));
+            let of_block = match at % (1 << PAGEBLOCK_ORDER.get()) {
+                0 => {
+                    let block = at >> PAGEBLOCK_ORDER.get();
+                    let huge = self.memory().huge_states();
+                    huge.get(number * PAGEBLOCKS + block)
+                }
+                _ => None,
+            };
+            let order = |it: Option<&AtomicU8>| State::from_byte(it?.load(Relaxed)).order();
+            let (small, huge) = (order(of_frame), order(of_block));
+            let Some(order) = small.or(huge) else {
                 continue;
             };
             let frame = FrameIdx::at(number, Offset::new_masked(at));
             let size = order.nr_pages().get();
-            if at < end || !frame.is_aligned(order) {
+            let is_in_place = match small {
+                Some(order) => order < PAGEBLOCK_ORDER && huge.is_none(),
+                None => order >= PAGEBLOCK_ORDER,
+            };
+            if at < end || !frame.is_aligned(order) || !is_in_place {
                 return Err(Violation::Misplaced(frame, order));
             }
             end = at + size;

@@ -5,7 +5,8 @@
 //! # Locking     see zone.rs. A drain takes the lock of a region for as many blocks in a row as lie
 //!               in it.
 //! # Cost        an exchange of the state of the frame and a push; a drain writes one word
-//!               for up to 64 frames that were freed one beside the other.
+//!               for up to 64 frames that were freed one beside the other, and takes the lock of a
+//!               region once for as many as lie in it.
 //! # Reference   `mm/page_alloc.c`: `__free_frozen_pages()`, `free_pcppages_bulk()`,
 //!               `free_one_page()`.
 
@@ -26,6 +27,7 @@ use super::{
             Region, //
         },
         Offset,
+        PageblockIdx,
         PAGEBLOCK_ORDER,
         REGION_ORDER, //
     },
@@ -34,7 +36,6 @@ use super::{
     Zone, //
 };
 use crate::algo::units::{
-    usize_from,
     FrameIdx,
     Migratetype,
     NrPages,
@@ -48,14 +49,18 @@ use crate::seam::{
 /// Marks an isolated pageblock in the table of types.
 const ISOLATED: u8 = 1 << 7;
 
-/// The bits of the table that say which lists blocks of the pageblock go to.
+/// The bits of the table that say which lists blocks of the pageblock go to; all of them for none.
 const LIST: u8 = 3;
 
 /// What the table of types says of a pageblock.
 fn type_byte(migratetype: Migratetype, is_isolated: bool) -> u8 {
     // CAST: one of six.
     let number = (migratetype.index() as u8) << 2;
-    number | ListIdx::place_of(migratetype) | if is_isolated { ISOLATED } else { 0 }
+    number
+        | match is_isolated {
+            true => ISOLATED | LIST,
+            false => ListIdx::place_of(migratetype),
+        }
 }
 
 impl<M: Memory> Zone<M> {
@@ -74,13 +79,11 @@ impl<M: Memory> Zone<M> {
 
     /// The list that a block goes to: that of its pageblock's type, or none.
     #[inline]
-    fn list_for(&self, frame: FrameIdx, order: Order) -> Option<ListIdx> {
+    pub(super) fn list_for(&self, frame: FrameIdx, order: Order) -> ListIdx {
         let block = frame.index() >> PAGEBLOCK_ORDER.get();
-        let byte = self.memory.types().get(block)?.load(Relaxed);
-        match byte & ISOLATED {
-            0 => ListIdx::of_place(order, byte & LIST),
-            _ => None,
-        }
+        let byte = self.memory.types().get(block);
+        let byte = byte.map_or(LIST, |it| it.load(Relaxed));
+        ListIdx::at(order, byte & LIST)
     }
 
     /// Frees a block, on any CPU.
@@ -90,45 +93,89 @@ impl<M: Memory> Zone<M> {
     /// What is wrong; nothing was done then.
     #[inline]
     pub fn free(&self, cpu: usize, frame: FrameIdx, order: Order) -> Result<(), WrongFree> {
-        if let Err(wrong) = self.take_back(frame, order) {
-            return self.not_taken(cpu, order, wrong);
-        }
-        let lists = self.memory.lists(cpu);
-        match (lists, self.list_for(frame, order)) {
-            (Some(lists), Some(list)) => {
-                lists.with(|pcp| self.put(pcp, list, frame));
-                Ok(())
-            }
-            (lists, _) => {
-                self.give_block(frame, order);
-                if let Some(lists) = lists {
-                    lists.with(|pcp| pcp.note(Event::Free, 1 << order.get()));
-                }
-                Ok(())
-            }
-        }
+        let Some(lists) = self.memory.lists(cpu) else {
+            return self.free_direct(frame, order);
+        };
+        let Some(place) = self.memory.state_of(frame, order) else {
+            return Err(self.why_wrong(frame, order));
+        };
+        let list = self.list_for(frame, order);
+        lists.with(|pcp| match self.put(pcp, list, frame, place) {
+            Ok(()) => Ok(()),
+            Err(before) => self.not_put(pcp, frame, order, before),
+        })
     }
 
-    /// Puts a block on a list whose lock is held, and drains what is too much.
+    /// Puts a block on a list whose lock is held, and drains what is too much. If it is not there to
+    /// be given back, for the free is wrong or it is moved, returns its state, which is `NONE` now.
+    ///
+    /// It is put there before the exchange that says whether it may be: what comes before an
+    /// exchange is done beside it, what comes behind has to wait for it.
     #[inline]
-    fn put(&self, pcp: &mut Pcp, list: ListIdx, frame: FrameIdx) {
-        pcp.note_free(list);
+    pub(super) fn put(
+        &self,
+        pcp: &mut Pcp,
+        list: ListIdx,
+        frame: FrameIdx,
+        place: &AtomicU8,
+    ) -> Result<(), u8> {
+        let list = pcp.list_of(list, frame);
         if !pcp.push(list, frame.get()) {
-            self.make_room(pcp, list, frame);
+            return self.put_slow(pcp, list, frame, place);
+        }
+        if let Err(before) = take_back(place, list.order()) {
+            pcp.unpush(list);
+            return Err(before);
         }
         let excess = pcp.excess(list, self.pressure());
         if excess > 0 {
             self.drain_some(pcp, list, excess);
         }
+        Ok(())
     }
 
+    /// Puts a block on a list that is full, half of which goes back; or gives it back, if there is
+    /// no list for it.
     #[cold]
     #[inline(never)]
-    fn make_room(&self, pcp: &mut Pcp, list: ListIdx, frame: FrameIdx) {
-        let half = list.capacity() / 2;
-        self.drain_some(pcp, list, half << list.order().get());
-        if !pcp.push(list, frame.get()) {
-            self.give_block(frame, list.order());
+    fn put_slow(
+        &self,
+        pcp: &mut Pcp,
+        list: ListIdx,
+        frame: FrameIdx,
+        place: &AtomicU8,
+    ) -> Result<(), u8> {
+        let order = list.order();
+        take_back(place, order)?;
+        if list.exists() {
+            let part = if list == ListIdx::COLD { 1 } else { 2 };
+            self.drain_some(pcp, list, (list.capacity() / part) << order.get());
+            if pcp.push(list, frame.get()) {
+                let excess = pcp.excess(list, self.pressure());
+                if excess > 0 {
+                    self.drain_some(pcp, list, excess);
+                }
+                return Ok(());
+            }
+        }
+        self.give_block(frame, order);
+        pcp.note(Event::Free, 1 << order.get());
+        Ok(())
+    }
+
+    /// Frees a block where there are no lists.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn free_direct(&self, frame: FrameIdx, order: Order) -> Result<(), WrongFree> {
+        let Some(place) = self.memory.state_of(frame, order) else {
+            return Err(self.why_wrong(frame, order));
+        };
+        match take_back(place, order) {
+            Ok(()) => {
+                self.give_block(frame, order);
+                Ok(())
+            }
+            Err(before) => self.refuse(frame, order, before),
         }
     }
 
@@ -157,22 +204,58 @@ impl<M: Memory> Zone<M> {
     /// Gives blocks of the same order back to their regions, in whatever order.
     fn give_back(&self, order: Order, blocks: &mut [u32]) {
         let mut change = [0; Migratetype::COUNT];
-        let mut rest = blocks;
-        while let Some(&first) = rest.first() {
-            let region = FrameIdx::new(first).region();
-            let here = gather(rest, region);
-            let (now, later) = rest.split_at_mut(here);
-            rest = later;
-            self.on_region(region, |it| match order {
-                Order::ZERO => give_frames(it, now, &mut change),
-                _ => give_blocks(it, order, now, &mut change),
-            });
+        match order {
+            PAGEBLOCK_ORDER => self.give_pageblocks(blocks, &mut change),
+            _ => self.give_others(order, blocks, &mut change),
         }
         for (&migratetype, &frames) in Migratetype::ALL.iter().zip(&change) {
             if frames > 0 {
                 self.count_free(migratetype, signed(frames));
             }
         }
+    }
+
+    /// Gives blocks back that are no pageblocks.
+    fn give_others(&self, order: Order, blocks: &mut [u32], change: &mut Change) {
+        for window in blocks.chunks_mut(WINDOW) {
+            let mut rest = window;
+            while let Some(&first) = rest.first() {
+                let here = gather(rest, FrameIdx::new(first).region());
+                let (now, later) = rest.split_at_mut(here);
+                rest = later;
+                let region = FrameIdx::new(first).region();
+                self.on_region(region, |it| match order {
+                    Order::ZERO => it.give_frames(now, |migratetype, frames| {
+                        count(change, migratetype, frames);
+                    }),
+                    _ => give_blocks(it, order, now, change),
+                });
+            }
+        }
+    }
+
+    /// Gives pageblocks back: those of a region together, unless too many regions have some.
+    fn give_pageblocks(&self, blocks: &[u32], change: &mut Change) {
+        let mut slots = [(0, 0u64); SLOTS];
+        let mut give = |(region, mask): (usize, u64)| {
+            if mask != 0 {
+                self.on_region(region, |it| give_mask(it, mask, change));
+            }
+        };
+        let mut rest = blocks.iter().map(|&it| FrameIdx::new(it)).peekable();
+        while let Some(first) = rest.next() {
+            let region = first.region();
+            let mut mask = first.offset().pageblock().mask();
+            while let Some(next) = rest.next_if(|it| it.region() == region) {
+                mask |= next.offset().pageblock().mask();
+            }
+            let slot = &mut slots[region % SLOTS];
+            if slot.0 != region {
+                give(core::mem::replace(slot, (region, 0)));
+            }
+            slot.1 |= mask;
+        }
+        slots.into_iter().for_each(give);
     }
 
     /// Gives one block back to its region or regions.
@@ -187,59 +270,39 @@ impl<M: Memory> Zone<M> {
         }
     }
 
-    /// Checks a free and takes note of it.
+    /// Ends a free that put nothing on a list: see `refuse`.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn not_put(
+        &self,
+        pcp: &mut Pcp,
+        frame: FrameIdx,
+        order: Order,
+        before: u8,
+    ) -> Result<(), WrongFree> {
+        self.refuse(frame, order, before)?;
+        pcp.note(Event::Free, 1 << order.get());
+        Ok(())
+    }
+
+    /// Ends a free that swapped a state which is not that of a block to be given back.
     ///
-    /// The state is swapped before it is looked at, for the exchange costs less than to look first.
+    /// If the block is moved the free is right, and whoever moves it gives it back. Else what was
+    /// there is put back.
     ///
     /// # Errors
     ///
-    /// What is wrong, or `None` if it is right and whoever moves the block gives it back.
-    #[inline]
-    pub(super) fn take_back(&self, frame: FrameIdx, order: Order) -> Result<(), Option<WrongFree>> {
-        let Some(place) = self.memory.state(frame) else {
-            return Err(Some(self.why_wrong(frame, order)));
-        };
-        let before = place.swap(State::NONE.byte(), Relaxed);
-        match State::from_byte(before).is_given(order) {
-            true => Ok(()),
-            false => Err(self.refuse(place, before, frame, order)),
-        }
-    }
-
-    /// Puts back what a wrong free has swapped, and says what is wrong with it.
+    /// What is wrong.
     #[cold]
     #[inline(never)]
-    fn refuse(
-        &self,
-        place: &AtomicU8,
-        before: u8,
-        frame: FrameIdx,
-        order: Order,
-    ) -> Option<WrongFree> {
-        if let Some(mark) = Mark::from_byte(before) {
-            let is_right = self.free_moving(mark, frame, order);
-            return (!is_right).then(|| self.why_wrong(frame, order));
-        }
-        if before != State::NONE.byte() {
+    fn refuse(&self, frame: FrameIdx, order: Order, before: u8) -> Result<(), WrongFree> {
+        match (Mark::from_byte(before), self.memory.state_of(frame, order)) {
+            (Some(mark), _) if self.free_moving(mark, frame, order) => return Ok(()),
             // Whoever frees it rightly meanwhile is refused, for it is freed twice at once.
-            place.store(before, Relaxed);
+            (None, Some(place)) if before != State::NONE.byte() => place.store(before, Relaxed),
+            _ => {}
         }
-        Some(self.why_wrong(frame, order))
-    }
-
-    /// Ends a free that left nothing to give back.
-    #[cold]
-    #[inline(never)]
-    fn not_taken(
-        &self,
-        cpu: usize,
-        order: Order,
-        wrong: Option<WrongFree>,
-    ) -> Result<(), WrongFree> {
-        if let (None, Some(lists)) = (wrong, self.memory.lists(cpu)) {
-            lists.with(|pcp| pcp.note(Event::Free, 1 << order.get()));
-        }
-        wrong.map_or(Ok(()), Err)
+        Err(self.why_wrong(frame, order))
     }
 
     /// What is wrong with a free that did not pass.
@@ -247,9 +310,12 @@ impl<M: Memory> Zone<M> {
     #[inline(never)]
     pub(super) fn why_wrong(&self, frame: FrameIdx, order: Order) -> WrongFree {
         let given = |at| {
-            let state = self.memory.state(at)?.load(Relaxed);
-            let moving = Mark::from_byte(state).filter(|mark| mark.is_held());
-            moving.map_or(State::from_byte(state).order(), |mark| Some(mark.order()))
+            let of = |order| {
+                let state = self.memory.state_of(at, order)?.load(Relaxed);
+                let moving = Mark::from_byte(state).filter(|mark| mark.is_held());
+                moving.map_or(State::from_byte(state).order(), |mark| Some(mark.order()))
+            };
+            of(Order::ZERO).or_else(|| of(PAGEBLOCK_ORDER))
         };
         let (region, at) = (frame.region(), frame.offset());
         let found = self
@@ -280,47 +346,63 @@ impl<M: Memory> Zone<M> {
     }
 }
 
-/// How far behind each other blocks of a region may lie to be given back together.
+/// Takes note of a free; `Err` with the state before if it is a wrong one.
+///
+/// The state is swapped before it is looked at, for the exchange costs less than to look first.
+#[inline]
+fn take_back(place: &AtomicU8, order: Order) -> Result<(), u8> {
+    let before = place.swap(State::NONE.byte(), Relaxed);
+    match State::from_byte(before).is_given(order) {
+        true => Ok(()),
+        false => Err(before),
+    }
+}
+
+/// How many blocks are sorted by region at a time.
 const WINDOW: usize = 128;
 
-/// Moves blocks of this region to the front, from the first ones at least; returns how many.
+/// Moves the blocks of this region to the front; returns how many there are.
 ///
 /// Without a branch on the region: of frames freed at random none could be foretold.
 fn gather(blocks: &mut [u32], region: usize) -> usize {
-    let end = blocks.len().min(WINDOW);
+    let is_here = |block: u32| FrameIdx::new(block).region() == region;
+    // Looked at first, many at a time: as a rule all are.
+    if blocks.iter().fold(true, |all, &it| all & is_here(it)) {
+        return blocks.len();
+    }
     let mut here = 0;
-    for at in 0..end {
-        let is_here = blocks.get(at).map(|&it| FrameIdx::new(it).region()) == Some(region);
+    for at in 0..blocks.len() {
+        let found = blocks.get(at).is_some_and(|&it| is_here(it));
         // What is not ours changes places with what is not ours either.
         blocks.swap(at, here);
-        here += usize::from(is_here);
+        here += usize::from(found);
     }
     here
 }
 
-/// Gives single frames of a region back, those of a word in one go.
-fn give_frames(region: &mut Region, frames: &[u32], change: &mut [usize; Migratetype::COUNT]) {
-    let mut rest = frames
-        .iter()
-        .map(|&it| FrameIdx::new(it).offset().get())
-        .peekable();
-    while let Some(first) = rest.next() {
-        let (word, mut mask) = (first / 64, 1u64 << (first % 64));
-        while let Some(next) = rest.next_if(|&next| next / 64 == word) {
-            mask |= 1 << (next % 64);
-        }
-        if let Ok(migratetype) = region.give_word(word, mask) {
-            count(change, migratetype, usize_from(mask.count_ones()));
+/// Of how many regions pageblocks are kept to be given back together.
+const SLOTS: usize = 16;
+
+/// Frames that were given back, by the type of their pageblocks.
+type Change = [usize; Migratetype::COUNT];
+
+/// Gives pageblocks of a region back; of those that are not all right, each that is.
+fn give_mask(region: &mut Region, pageblocks: u64, change: &mut Change) {
+    let size = PAGEBLOCK_ORDER.nr_pages().get();
+    let given = region.give_pageblocks(pageblocks, |migratetype, nr| {
+        count(change, migratetype, nr * size);
+    });
+    if given.is_err() {
+        let wanted = |it: &PageblockIdx| pageblocks >> it.get() & 1 == 1;
+        for at in PageblockIdx::all().filter(wanted) {
+            if let Ok(migratetype) = region.give(at.first(), PAGEBLOCK_ORDER) {
+                count(change, migratetype, size);
+            }
         }
     }
 }
 
-fn give_blocks(
-    region: &mut Region,
-    order: Order,
-    blocks: &[u32],
-    change: &mut [usize; Migratetype::COUNT],
-) {
+fn give_blocks(region: &mut Region, order: Order, blocks: &[u32], change: &mut Change) {
     // Pageblocks of a larger block may have changed their types apart from each other.
     let part = order.min(PAGEBLOCK_ORDER);
     let size = part.nr_pages().get();
@@ -333,7 +415,7 @@ fn give_blocks(
     }
 }
 
-fn count(change: &mut [usize; Migratetype::COUNT], migratetype: Migratetype, frames: usize) {
+fn count(change: &mut Change, migratetype: Migratetype, frames: usize) {
     if let Some(sum) = change.get_mut(migratetype.index()) {
         *sum += frames;
     }

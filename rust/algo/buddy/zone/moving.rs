@@ -12,7 +12,7 @@
 //! # Locking     no lock is held while the holder copies; regions are locked one at a time (rank 5)
 //!               to take the target and to give back what is free in the end.
 //! # Cost        six exchanges of state bytes, a region's lock twice, and the copy.
-//! # Limits      orders up to 15; nothing moves to regions whose states are not allocated yet.
+//! # Limits      orders up to 15; blocks below a pageblock do not move to regions whose states are not allocated yet.
 //! # Reference   mm/migrate.c: migrate_folio_unmap(), migrate_folio_move(): what they do to page
 //!               tables and reference counts is the holder's here.
 
@@ -22,6 +22,7 @@ use super::{
     super::{
         frame::State,
         mark::Mark,
+        PAGEBLOCK_ORDER,
         REGION_ORDER, //
     },
     search::Row,
@@ -78,7 +79,7 @@ impl<M: Memory> Zone<M> {
         targets: &mut Targets<'_>,
         mover: &mut impl Mover,
     ) -> Moved {
-        let Some((place, mark)) = self.memory.state(from).zip(Mark::moving(order)) else {
+        let Some((place, mark)) = self.memory.state_of(from, order).zip(Mark::moving(order)) else {
             return Moved::Changed;
         };
         let given = State::given(order, Migratetype::Movable).byte();
@@ -116,7 +117,7 @@ impl<M: Memory> Zone<M> {
 
     /// Deposits a mark, and concludes the move if that falls to us.
     fn settle_move(&self, frame: FrameIdx, mark: Mark) {
-        let Some(place) = self.memory.state(frame) else {
+        let Some(place) = self.memory.state_of(frame, mark.order()) else {
             return;
         };
         match mark.deposit(place) {
@@ -146,7 +147,7 @@ impl<M: Memory> Zone<M> {
             };
             self.take_target_in(row, migratetype, order, hint)
         })?;
-        let place = self.memory.state(to)?;
+        let place = self.memory.state_of(to, order)?;
         // What is free by the regions and held by its state is left alone, as by `hand_out`.
         if place.load(Relaxed) != State::NONE.byte() {
             return None;
@@ -169,7 +170,8 @@ impl<M: Memory> Zone<M> {
                 true => summary.largest(migratetype),
                 false => summary.largest_broken(migratetype),
             };
-            if largest < Some(order) || self.memory.states(region).is_none() {
+            let is_ready = order >= PAGEBLOCK_ORDER || self.memory.states(region).is_some();
+            if largest < Some(order) || !is_ready {
                 return ControlFlow::Continue(());
             }
             let taken = self.on_region(region, |it| it.take(migratetype, order, may_break));
@@ -199,8 +201,10 @@ impl<M: Memory> Zone<M> {
             return (frames == 0, 0);
         }
         let regions = 0..self.memory.regions().len();
+        // If any is smaller than a pageblock, where all of them may go is looked at alone.
+        let are_huge = needed.get(PAGEBLOCK_ORDER.index()) == Some(&frames);
         let mut looked = 0;
-        for region in regions.filter(|&it| self.memory.states(it).is_some()) {
+        for region in regions.filter(|&it| are_huge || self.memory.states(it).is_some()) {
             looked += 1;
             self.on_region(region, |it| {
                 it.count_blocks(REGION_ORDER, |migratetype, order, blocks| {

@@ -89,12 +89,13 @@ impl<M: Memory> Zone<M> {
     /// [`Miss::Empty`] if one is not, [`Miss::NotReady`], [`Miss::Corrupt`]; nothing is taken then,
     /// but for the block that is corrupt.
     pub fn alloc_range(&self, span: Span, migratetype: Migratetype) -> Result<(), Miss> {
-        let mut regions = span.regions();
-        if regions.end > self.memory.regions().len() {
+        if span.regions().end > self.memory.regions().len() {
             return Err(Miss::Empty);
         }
-        if let Some(region) = regions.find(|&it| self.memory.states(it).is_none()) {
-            return Err(Miss::NotReady(region));
+        let mut blocks = span.blocks(self.max_order);
+        let is_ready = |at, order| self.memory.state_of(at, order).is_some();
+        if let Some((at, _)) = blocks.find(|&(at, order)| !is_ready(at, order)) {
+            return Err(Miss::NotReady(at.region()));
         }
         for region in span.regions() {
             let (start, end) = (region * FRAMES, (region + 1) * FRAMES);
@@ -140,19 +141,21 @@ impl<M: Memory> Zone<M> {
 
     /// Notes that the blocks of a span, which was taken, are given out.
     fn hand_out_span(&self, span: Span, migratetype: Migratetype) -> Result<(), Miss> {
-        let byte = |at: FrameIdx| self.memory.state(at).map(|it| it.load(Relaxed));
-        let is_none = |at| byte(at) == Some(State::NONE.byte());
+        let is_none = |at, order| {
+            let state = self.memory.state_of(at, order);
+            state.map(|it| it.load(Relaxed)) == Some(State::NONE.byte())
+        };
         let mut blocks = span.blocks(self.max_order);
-        if let Some((corrupt, _)) = blocks.find(|&(at, _)| !is_none(at)) {
+        if let Some((corrupt, _)) = blocks.find(|&(at, order)| !is_none(at, order)) {
             for (at, order) in span.blocks(self.max_order) {
-                if is_none(at) {
+                if is_none(at, order) {
                     self.give_block(at, order);
                 }
             }
             return Err(Miss::Corrupt(corrupt));
         }
         for (at, order) in span.blocks(self.max_order) {
-            if let Some(state) = self.memory.state(at) {
+            if let Some(state) = self.memory.state_of(at, order) {
                 state.store(State::given(order, migratetype).byte(), Relaxed);
             }
         }
@@ -173,20 +176,18 @@ impl<M: Memory> Zone<M> {
         }
         let mut result = Ok(());
         for (at, order) in span.blocks(self.max_order) {
-            match self.take_back(at, order) {
-                Ok(()) => self.give_block(at, order),
-                Err(None) => {}
-                Err(Some(wrong)) => result = result.and(Err((at, wrong))),
-            }
+            let freed = self.free_direct(at, order);
+            result = result.and(freed.map_err(|wrong| (at, wrong)));
         }
         result
     }
 
     /// Says whether a block of this order that was given out starts here, moved or not.
     fn is_held(&self, at: FrameIdx, order: Order) -> bool {
-        let Some(byte) = self.memory.state(at).map(|it| it.load(Relaxed)) else {
+        let Some(state) = self.memory.state_of(at, order) else {
             return false;
         };
+        let byte = state.load(Relaxed);
         let moving = Mark::from_byte(byte).filter(|mark| mark.is_held());
         match moving {
             Some(mark) => mark.order() == order,

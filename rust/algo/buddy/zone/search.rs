@@ -83,7 +83,7 @@ impl<M: Memory> Zone<M> {
         let guarded = self.memory.regions().get(region)?;
         Some(guarded.with(|it| {
             let result = work(it);
-            self.publish(region, it.summary());
+            self.publish(region, it.summary().with_free(it.free()));
             result
         }))
     }
@@ -93,7 +93,7 @@ impl<M: Memory> Zone<M> {
         let guarded = self.memory.regions().get(region)?;
         guarded.try_with(|it| {
             let result = work(it);
-            self.publish(region, it.summary());
+            self.publish(region, it.summary().with_free(it.free()));
             result
         })
     }
@@ -108,30 +108,31 @@ impl<M: Memory> Zone<M> {
             return;
         }
         place.store(now.get(), Relaxed);
+        if before.has_same_blocks(now) {
+            return;
+        }
         for migratetype in TYPES {
-            let broken = |it: Summary| it.largest_broken(migratetype).is_some();
-            let whole = |it: Summary| it.largest(migratetype) >= Some(PAGEBLOCK_ORDER);
-            self.mark(
-                Row::Broken(migratetype),
-                region,
-                broken(before),
-                broken(now),
-            );
-            self.mark(Row::Whole(migratetype), region, whole(before), whole(now));
+            let broken = |it: Summary| it.has_broken(migratetype);
+            let whole = |it: Summary| it.has_whole(migratetype);
+            if broken(before) != broken(now) {
+                self.mark(Row::Broken(migratetype), region, broken(now));
+            }
+            if whole(before) != whole(now) {
+                self.mark(Row::Whole(migratetype), region, whole(now));
+            }
         }
     }
 
-    fn mark(&self, row: Row, region: usize, before: bool, now: bool) {
+    fn mark(&self, row: Row, region: usize, has: bool) {
         let words = self.memory.regions().len().div_ceil(64);
         let index = self.memory.index();
         let Some(word) = index.get(row.number() * words + region / 64) else {
             return;
         };
         // Other regions share the word.
-        match (before, now) {
-            (false, true) => drop(word.fetch_or(1 << (region % 64), Relaxed)),
-            (true, false) => drop(word.fetch_and(!(1 << (region % 64)), Relaxed)),
-            _ => {}
+        match has {
+            true => drop(word.fetch_or(1 << (region % 64), Relaxed)),
+            false => drop(word.fetch_and(!(1 << (region % 64)), Relaxed)),
         }
     }
 
@@ -296,7 +297,14 @@ impl<M: Memory> Zone<M> {
         };
         loop {
             if want.order < PAGEBLOCK_ORDER {
-                let _ = self.take_in(Row::Broken(want.migratetype), &mut search, out);
+                loop {
+                    let before = search.taken;
+                    search.at = self.fullest(want, search.at);
+                    let _ = self.take_in(Row::Broken(want.migratetype), &mut search, out);
+                    if search.taken == before || search.taken >= blocks {
+                        break;
+                    }
+                }
             }
             if search.taken == 0 {
                 let _ = self.take_in(Row::Whole(want.migratetype), &mut search, out);
@@ -310,6 +318,38 @@ impl<M: Memory> Zone<M> {
         match (search.taken, search.miss) {
             (0, Some(miss)) => Err(miss),
             (taken, _) => Ok(taken),
+        }
+    }
+
+    /// The region to take broken pageblocks' frames from: of those that come next the one with the
+    /// fewest free frames. A search stays where it is, away from those of other CPUs, while that is
+    /// not much emptier.
+    ///
+    /// So the fullest regions are filled up, and the others run empty.
+    fn fullest(&self, want: &Want, at: u32) -> u32 {
+        /// Of how many.
+        const LOOKED_AT: usize = 64;
+        /// How many more free frames are not many.
+        const FEW: usize = FRAMES / 4;
+        let row = Row::Broken(want.migratetype);
+        let fits = |it: Summary| it.largest_broken(want.migratetype) >= Some(want.order);
+        let here = self.memory.summaries().get(usize_from(at));
+        let here = here.map_or(Summary::EMPTY, |it| Summary::new(it.load(Relaxed)));
+        let (mut best, mut fewest, mut looked_at) = (at, usize::MAX, 0);
+        let _ = self.each_region(row, usize_from(at), |region, summary| {
+            if fits(summary) && summary.free() < fewest {
+                best = u32::try_from(region).unwrap_or(at);
+                fewest = summary.free();
+            }
+            looked_at += 1;
+            match looked_at < LOOKED_AT {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        });
+        match fits(here) && here.free() <= fewest.saturating_add(FEW) {
+            true => at,
+            false => best,
         }
     }
 
@@ -331,7 +371,7 @@ impl<M: Memory> Zone<M> {
             if largest < Some(order) {
                 return ControlFlow::Continue(());
             }
-            if self.memory.states(region).is_none() {
+            if order < PAGEBLOCK_ORDER && self.memory.states(region).is_none() {
                 search.miss = Some(Miss::NotReady(region));
                 return ControlFlow::Continue(());
             }
@@ -354,9 +394,9 @@ impl<M: Memory> Zone<M> {
                     self.count_free(migratetype, -signed(taken << order.get()));
                 }
             }
-            match search.taken {
-                0 => ControlFlow::Continue(()),
-                taken if taken < search.blocks && !may_break => ControlFlow::Continue(()),
+            match taken {
+                None | Some(0) => ControlFlow::Continue(()),
+                // Where to look for more is not for this search to say.
                 _ => ControlFlow::Break(()),
             }
         })
@@ -376,10 +416,6 @@ impl<M: Memory> Zone<M> {
             taken == span
         });
         let Some(start) = start else { return Ok(0) };
-        if self.memory.states(start).is_none() {
-            self.give_regions(start, span);
-            return Err(Miss::NotReady(start));
-        }
         out(FrameIdx::at(start, Offset::default()).get());
         Ok(1)
     }

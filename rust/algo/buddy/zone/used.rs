@@ -65,12 +65,16 @@ impl<M: Memory> Zone<M> {
 
     /// The block that was given out and starts here.
     fn given_at(&self, head: FrameIdx) -> Option<Given> {
-        let state = State::from_byte(self.memory.state(head)?.load(Relaxed));
-        Some(Given {
-            head,
-            order: state.order()?,
-            is_movable: state.migratetype()? == Migratetype::Movable,
-        })
+        let of = |order| {
+            let state = self.memory.state_of(head, order)?.load(Relaxed);
+            let state = State::from_byte(state);
+            Some(Given {
+                head,
+                order: state.order()?,
+                is_movable: state.migratetype()? == Migratetype::Movable,
+            })
+        };
+        of(Order::ZERO).or_else(|| of(PAGEBLOCK_ORDER))
     }
 
     /// The block that was given out before a frame and reaches into it.
