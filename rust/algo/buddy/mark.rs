@@ -15,7 +15,8 @@
 //! is, or else to take what is there and hold both. Whoever comes to hold `TOKEN` and `ENDED`
 //! concludes: nobody else can, and somebody does, for each of the two is either in the byte or in
 //! the hand of one who is about to deposit it. If the two say `GONE`, the block is given back to
-//! its region, once; else it is `given` again.
+//! its region, once; else it is `given` again, in one exchange with what is there: whoever holds
+//! the block may free it in that moment, and would be refused if there was nothing.
 //!
 //! # Locking     none: exchanges of one byte. Nobody waits; a deposit is tried again only if another
 //!               free of the same block, of which all but one are wrong, came in between.
@@ -26,7 +27,10 @@
 //!               page for the same end.
 
 use super::frame::State;
-use crate::algo::units::Order;
+use crate::algo::units::{
+    Migratetype,
+    Order, //
+};
 use crate::seam::{
     AtomicU8,
     Relaxed, //
@@ -99,21 +103,33 @@ impl Mark {
         self.0 & (Self::TOKEN | Self::ENDED) == Self::TOKEN | Self::ENDED
     }
 
-    /// Deposits a mark; `Some` if that made it complete, and whoever calls has to conclude.
+    /// The block is given again.
+    fn given(self) -> State {
+        // What moves was given out as movable.
+        State::given(self.order(), Migratetype::Movable)
+    }
+
+    /// Deposits a mark; `Some` if that made it complete, and whoever calls has to give the block
+    /// back to its region.
     pub(super) fn deposit(self, place: &AtomicU8) -> Option<Self> {
-        let mut all = self;
-        while !all.is_complete() {
-            let none = State::NONE.byte();
-            if place
-                .compare_exchange(none, all.byte(), Relaxed, Relaxed)
-                .is_ok()
-            {
-                return None;
-            }
+        let none = State::NONE.byte();
+        let (mut mine, mut there) = (self, none);
+        loop {
             // INVARIANT: what is there is none, or a part of the same mark.
-            all = Self(all.0 | place.swap(none, Relaxed));
+            let all = Self(mine.0 | there);
+            let (next, is_deposited) = match (all.is_complete(), all.is_gone()) {
+                (true, false) => (all.given().byte(), true),
+                (true, true) => (none, true),
+                (false, _) if there == none => (all.byte(), true),
+                // Put there in the next round, unless another free comes in between.
+                (false, _) => (none, false),
+            };
+            match place.compare_exchange(there, next, Relaxed, Relaxed) {
+                Ok(_) if is_deposited => return (next == none).then_some(all),
+                Ok(_) => (mine, there) = (all, none),
+                Err(other) => there = other,
+            }
         }
-        Some(all)
     }
 }
 
@@ -154,8 +170,9 @@ mod tests {
         assert_eq!(place.load(Relaxed), 0);
 
         assert_eq!(stayed.deposit(&place), None);
-        assert!(!token.deposit(&place).unwrap().is_gone());
-        assert_eq!(place.load(Relaxed), 0);
+        assert_eq!(token.deposit(&place), None);
+        let given = State::given(order(3), Migratetype::Movable).byte();
+        assert_eq!(place.swap(0, Relaxed), given);
 
         assert_eq!(token.freed().deposit(&place), None);
         assert!(stayed.deposit(&place).unwrap().is_gone());

@@ -12,6 +12,11 @@ use std::sync::Mutex;
 use crate::algo::buddy::frame::WrongFree;
 use crate::algo::buddy::guarded::Guarded;
 use crate::algo::buddy::pcp::Tuning;
+use crate::algo::buddy::span::Span;
+use crate::algo::buddy::zone::compact::{
+    Count,
+    Mover, //
+};
 use crate::algo::buddy::zone::{
     Memory,
     Miss,
@@ -69,6 +74,21 @@ impl Held {
     /// Its pageblock, the first one of a large block.
     pub const fn pageblock(&self) -> usize {
         self.frame.index() / 512
+    }
+}
+
+/// Moves blocks in the record.
+struct Moves<'a>(&'a Mutex<BTreeMap<u32, Order>>);
+
+impl Mover for Moves<'_> {
+    fn move_block(&mut self, from: FrameIdx, to: FrameIdx, order: Order) -> bool {
+        let mut held = self.0.lock().expect("no step ends with it held");
+        // Whoever frees it has taken it out before.
+        let Some(moved) = held.remove(&from.get()) else {
+            return false;
+        };
+        assert_eq!((moved, held.insert(to.get(), order)), (order, None));
+        true
     }
 }
 
@@ -157,6 +177,49 @@ impl Rig {
     pub fn disown(&self, it: &Held) {
         let mut held = self.held.lock().expect("no step ends with it held");
         assert_eq!(held.remove(&it.frame.get()), Some(it.order));
+    }
+
+    /// Allocates the movable block that starts with this frame, which is free.
+    pub fn take(&self, frame: FrameIdx, order: Order) {
+        let span = Span::block(frame, order).expect("a block of the zone");
+        let taken = self.zone.alloc_range(span, Migratetype::Movable);
+        assert_eq!(taken, Ok(()));
+        let mut held = self.held.lock().expect("no step ends with it held");
+        held.insert(frame.get(), order);
+    }
+
+    /// Frees the first block of this order in the record, wherever it is by now, in bulk or not;
+    /// `false` if there is none.
+    pub fn free_first(&self, cpu: usize, order: Order, in_bulk: bool) -> bool {
+        let frame = {
+            let mut held = self.held.lock().expect("no step ends with it held");
+            let mut blocks = held.iter();
+            let Some((&frame, _)) = blocks.find(|(_, &it)| it == order) else {
+                return false;
+            };
+            held.remove(&frame);
+            FrameIdx::new(frame)
+        };
+        match in_bulk {
+            true => assert_eq!(self.zone.free_bulk(cpu, &[frame], order), Ok(())),
+            false => assert_eq!(self.zone.free(cpu, frame, order), Ok(())),
+        }
+        true
+    }
+
+    /// Moves what is in a pageblock elsewhere, takes the pageblock and frees it; returns how many
+    /// frames moved, none if it could not be emptied.
+    pub fn clear(&self, pageblock: u32) -> u64 {
+        let span = Span::block(FrameIdx::new(512 * pageblock), order(9)).expect("a pageblock");
+        let mut mover = Moves(&self.held);
+        let taken = self
+            .zone
+            .alloc_range_moving(span, Migratetype::Movable, &mut mover);
+        let Ok(counts) = taken else {
+            return 0;
+        };
+        assert_eq!(self.zone.free_range(span), Ok(()));
+        counts.get(Count::Moved)
     }
 
     /// Frees a block without a look at the record.

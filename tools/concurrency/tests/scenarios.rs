@@ -2,10 +2,11 @@
 
 //! What two or three threads do to the same thing at once, under many schedules.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
 
 use oxmm_concurrency::algo::snapshot::Watermark;
-use oxmm_concurrency::algo::units::{Migratetype, Order};
+use oxmm_concurrency::algo::units::{FrameIdx, Migratetype, Order};
 use oxmm_concurrency::algo::watermark::{AllocFlag, AllocFlags};
 use oxmm_concurrency::explore::explore;
 use oxmm_concurrency::rig::{order, Held, Layout, Rig};
@@ -147,6 +148,33 @@ fn isolated_pageblock_is_left_alone() {
         assert!(rig.zone().isolate(0, false));
         rig.finish();
     });
+}
+
+/// Blocks are moved while they are freed, of orders on either side of a pageblock's: each comes back
+/// once, from where it was or from where it is.
+#[test]
+fn blocks_are_freed_while_they_move() {
+    static MOVED: AtomicU64 = AtomicU64::new(0);
+    for in_bulk in [false, true] {
+        for (number, heads) in [(3, [0, 8]), (9, [0, 512])] {
+            let before = MOVED.load(Relaxed);
+            explore(move || {
+                let (rig, order) = (Arc::new(Rig::small(2)), order(number));
+                for head in heads {
+                    rig.take(FrameIdx::new(head), order);
+                }
+                let frees = |cpu: usize| -> Work {
+                    Box::new(move |rig| assert!(rig.free_first(cpu, order, in_bulk)))
+                };
+                let clears = Box::new(|rig: &Rig| {
+                    MOVED.fetch_add(rig.clear(0), Relaxed);
+                });
+                at_once(&rig, [frees(0), frees(1), clears]);
+                rig.finish();
+            });
+            assert!(MOVED.load(Relaxed) > before, "order {number}");
+        }
+    }
 }
 
 /// A request that keeps types apart claims a whole pageblock or none, though the one that it saw is

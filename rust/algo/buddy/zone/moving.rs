@@ -115,18 +115,13 @@ impl<M: Memory> Zone<M> {
         }
     }
 
-    /// Deposits a mark, and concludes the move if that falls to us.
+    /// Deposits a mark, and gives the block back if that falls to us.
     fn settle_move(&self, frame: FrameIdx, mark: Mark) {
         let Some(place) = self.memory.state_of(frame, mark.order()) else {
             return;
         };
-        match mark.deposit(place) {
-            None => {}
-            Some(all) if all.is_gone() => self.give_block(frame, all.order()),
-            Some(all) => {
-                let given = State::given(all.order(), Migratetype::Movable);
-                place.store(given.byte(), Relaxed);
-            }
+        if let Some(gone) = mark.deposit(place) {
+            self.give_block(frame, gone.order());
         }
     }
 
