@@ -224,7 +224,9 @@ value() { awk -v fact="$1" '$1 == fact { print $2 }' "$PRIVATE/page"; }
 # free again.
 page_follows() {
 	local pfn state
-	ctl "alloc pages order=1 tag=two
+	# A list that is full already would hand on at once what is freed.
+	ctl "drain
+alloc pages order=1 tag=two
 alloc pages tag=one" || return 1
 	ask page "pfn=$(awk '$9 == "two" { print $5 + 1 }' "$PRIVATE/live")" || return 1
 	state="$(value state) $(value compound) $(value compound_order) $(value held_by)"
