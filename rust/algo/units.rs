@@ -419,6 +419,9 @@ impl NodeId {
     /// How many nodes the largest kernel configuration has; a running kernel usually has less.
     pub const COUNT: usize = 1024;
 
+    /// The highest number.
+    pub const MAX: u32 = 1023;
+
     /// Makes a node number, or `None` from `NodeId::COUNT` on.
     pub const fn new(number: u32) -> Option<Self> {
         if usize_from(number) >= Self::COUNT {

@@ -21,7 +21,9 @@ mod policy;
 mod tests;
 
 pub use policy::{
+    BadPolicy,
     Choice,
+    Mode,
     Policy,
     Request, //
 };

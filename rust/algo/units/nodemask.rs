@@ -10,7 +10,10 @@
 //! # Limits      always `NodeId::COUNT` bits, as in the largest kernel configuration.
 //! # Reference   include/linux/nodemask.h: nodemask_t, next_node_in().
 
-use core::iter::successors;
+use core::{
+    fmt,
+    iter::successors, //
+};
 
 use super::{
     usize_from,
@@ -62,6 +65,21 @@ impl NodeMask {
         self.0.iter().zip(&other.0).any(|(word, it)| word & it != 0)
     }
 
+    /// Returns the nodes that are in both sets.
+    #[must_use]
+    pub fn common(&self, other: &Self) -> Self {
+        let mut both = *self;
+        for (word, it) in both.0.iter_mut().zip(&other.0) {
+            *word &= it;
+        }
+        both
+    }
+
+    /// The bits, node 0 the lowest of the first word, as in a bitmap of the kernel.
+    pub const fn words(&self) -> &[u64; WORDS] {
+        &self.0
+    }
+
     /// Walks the nodes in the set, from low numbers to high.
     pub fn iter(&self) -> impl Iterator<Item = NodeId> + '_ {
         (0u32..)
@@ -84,6 +102,30 @@ impl NodeMask {
     pub fn next_in(&self, node: NodeId) -> Option<NodeId> {
         self.iter().find(|&it| it > node).or(self.first())
     }
+}
+
+/// Prints as in the files of the kernel: `0,2-3`.
+impl fmt::Display for NodeMask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut comma = "";
+        let starts = self.iter().filter(|node| !follows(self, *node));
+        for first in starts {
+            write!(f, "{comma}{first}")?;
+            comma = ",";
+            let ends = self.iter().filter(|&node| node > first);
+            let last = ends.take_while(|&node| follows(self, node)).last();
+            if let Some(last) = last {
+                write!(f, "-{last}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Says whether the node before this one is in the set too.
+fn follows(set: &NodeMask, node: NodeId) -> bool {
+    let before = node.get().checked_sub(1).and_then(NodeId::new);
+    before.is_some_and(|before| set.has(before))
 }
 
 impl FromIterator<NodeId> for NodeMask {
@@ -140,6 +182,27 @@ mod tests {
         assert_eq!(next(&[1, 3, 64], 64), Some(1));
         assert_eq!(next(&[1], 1), Some(1));
         assert_eq!(next(&[], 1), None);
+    }
+
+    /// Runs are printed by their ends, single nodes by themselves.
+    #[test]
+    fn set_prints_as_ranges() {
+        let prints = |of: &[u32], text| assert_eq!(set(of).to_string(), text);
+        prints(&[], "");
+        prints(&[5], "5");
+        prints(&[0, 1], "0-1");
+        prints(&[0, 2, 3, 4, 63, 64, 1023], "0,2-4,63-64,1023");
+    }
+
+    /// What is common has the nodes of both sets, and no other; words are a bitmap.
+    #[test]
+    fn common_nodes_are_those_of_both() {
+        let both = set(&[0, 1, 64, 200]).common(&set(&[1, 2, 64, 201]));
+        assert_eq!(numbers(&both), [1, 64]);
+        assert_eq!(
+            (both.words()[0], both.words()[1], both.words()[3]),
+            (2, 1, 0)
+        );
     }
 
     /// Two sets meet where both have the same node.

@@ -13,13 +13,33 @@
 //! # Limits      the policies of set_mempolicy() without its flags: no home node, no
 //!               MPOL_PREFERRED_MANY, no weights. Nodes that a cpuset forbids are to be left out of
 //!               the sets by the caller.
-//! # Reference   mm/mempolicy.c: policy_nodemask(), interleave_nid(), apply_policy_zone().
+//! # Reference   mm/mempolicy.c: mpol_new(), policy_nodemask(), interleave_nid(), apply_policy_zone().
 
 use crate::algo::units::{
+    named,
     NodeId,
     NodeMask,
     ZoneKind, //
 };
+
+named! {
+    /// The name of a policy, without the nodes that it goes by.
+    pub enum Mode {
+        Local = "local",
+        Bind = "bind",
+        Preferred = "preferred",
+        Interleave = "interleave",
+    }
+}
+
+/// Why a policy and a set of nodes do not go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadPolicy {
+    /// It goes by a set, and there is none or an empty one.
+    NeedsNodes(Mode),
+    /// It is near the CPU, wherever that is, and there is a set.
+    TakesNoNodes,
+}
 
 /// A memory policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +79,31 @@ pub struct Choice<'a> {
 }
 
 impl Policy {
+    /// Makes a policy (mpol_new()): the nodes are those of the set that may serve at all, and a
+    /// preference for none is for the CPU's.
+    ///
+    /// # Errors
+    ///
+    /// That set and policy do not go together.
+    pub fn new(mode: Mode, nodes: Option<NodeMask>) -> Result<Self, BadPolicy> {
+        let needed = nodes.filter(|nodes| !nodes.is_empty());
+        let needed = needed.ok_or(BadPolicy::NeedsNodes(mode));
+        match mode {
+            Mode::Local if nodes.is_some() => Err(BadPolicy::TakesNoNodes),
+            Mode::Local => Ok(Self::Local),
+            Mode::Bind => needed.map(Self::Bind),
+            Mode::Interleave => needed.map(Self::Interleave),
+            Mode::Preferred => match nodes {
+                None => Ok(Self::Local),
+                // The lowest, as in mpol_new_preferred().
+                Some(nodes) => nodes
+                    .first()
+                    .map(Self::Preferred)
+                    .ok_or(BadPolicy::NeedsNodes(mode)),
+            },
+        }
+    }
+
     /// Chooses the list of a request, and what of it may serve.
     ///
     /// A set without any node, which set_mempolicy() does not take but which is left when a cpuset

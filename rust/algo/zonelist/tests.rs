@@ -167,6 +167,29 @@ fn policies_choose_list_and_nodes() {
     assert_eq!(choose(Policy::Interleave(NodeMask::EMPTY)), (1, None));
 }
 
+/// A set is there where the policy goes by one, and nowhere else.
+#[test]
+fn policies_need_their_nodes() {
+    let two = Some(set([1, 3]));
+    let none = Some(NodeMask::EMPTY);
+    let missing = |mode| Err(BadPolicy::NeedsNodes(mode));
+    for (mode, nodes, expected) in [
+        (Mode::Local, None, Ok(Policy::Local)),
+        (Mode::Local, two, Err(BadPolicy::TakesNoNodes)),
+        (Mode::Preferred, None, Ok(Policy::Local)),
+        (Mode::Preferred, two, Ok(Policy::Preferred(node(1)))),
+        (Mode::Preferred, none, missing(Mode::Preferred)),
+        (Mode::Bind, two, Ok(Policy::Bind(set([1, 3])))),
+        (Mode::Bind, None, missing(Mode::Bind)),
+        (Mode::Bind, none, missing(Mode::Bind)),
+        (Mode::Interleave, two, Ok(Policy::Interleave(set([1, 3])))),
+        (Mode::Interleave, None, missing(Mode::Interleave)),
+        (Mode::Interleave, none, missing(Mode::Interleave)),
+    ] {
+        assert_eq!(Policy::new(mode, nodes), expected, "{mode}");
+    }
+}
+
 /// Page by page, round and round.
 #[test]
 fn interleave_goes_round_its_nodes() {
