@@ -85,6 +85,8 @@ named! {
         KswapdBusy = "kswapd_busy",
         /// The cpuset of the task forbids the node.
         Cpuset = "cpuset",
+        /// The nodemask of the request is without the node.
+        Nodemask = "nodemask",
     }
 }
 

@@ -9,7 +9,8 @@
 //!
 //! An attempt walks the zonelist up to four times: with `ALLOC_NOFRAGMENT`, until it would leave
 //! the node or has come to the end; past nodes whose kswapd is at work, while there are others.
-//! What is said of a zone is what the last of these walks finds there.
+//! What is said of a zone is what the last of these walks finds there. A nodemask holds for all of
+//! them but the last of a request that may use reserves and cannot wait, which is above policies.
 //!
 //! # Locking     none: values in, values out.
 //! # Cost        O(walks x zones x orders x types).
@@ -92,6 +93,8 @@ pub struct Attempt {
     pub skips_busy: bool,
     /// Whether nodes that the cpuset forbids are left out.
     heeds_cpuset: bool,
+    /// Whether nodes are left out that the request's nodemask is without.
+    heeds_nodemask: bool,
     /// Whether kswapd is woken before it.
     wakes_kswapd: bool,
     /// How many walks there were.
@@ -134,7 +137,8 @@ fn facts<'a>(asked: &Asked, candidate: &'a Candidate) -> Facts<'a> {
 
 impl Attempt {
     fn first(asked: &Asked, list: &[Candidate]) -> Self {
-        let preferred = list.iter().find(|it| it.is_allowed).map(|it| {
+        let mut allowed = list.iter().filter(|it| it.is_allowed);
+        let preferred = allowed.find(|it| asked.takes_from(it.zone.node)).map(|it| {
             let node = it.zone.node;
             let has_dma32 = of_node(list, node).any(|it| it.zone.kind == ZoneKind::Dma32);
             (it.zone.kind, has_dma32)
@@ -150,7 +154,18 @@ impl Attempt {
             wakes_kswapd: flags.has(AllocFlag::Kswapd),
             ..Self::new(asked, flags)
         };
-        attempt.walk(asked, list)
+        let walked = attempt.walk(asked, list);
+        // Without a zone to begin with the kernel gives up at once.
+        let starts = list.iter().any(|it| asked.takes_from(it.zone.node));
+        if walked.served_by.is_some() || asked.nodes.is_none() || attempt.heeds_cpuset || !starts {
+            return walked;
+        }
+        let above_policies = Self {
+            heeds_nodemask: false,
+            walks: walked.walks,
+            ..attempt
+        };
+        above_policies.walk(asked, list)
     }
 
     /// An attempt that has not begun; the first one's node mask is the cpuset's.
@@ -159,6 +174,7 @@ impl Attempt {
             flags,
             skips_busy: asked.rules.has_many_nodes,
             heeds_cpuset: true,
+            heeds_nodemask: true,
             wakes_kswapd: false,
             walks: 0,
             served_by: None,
@@ -200,13 +216,19 @@ impl Attempt {
         if !self.flags.has(AllocFlag::NoFragment) || !asked.rules.has_many_nodes {
             return None;
         }
-        let start = list.iter().find(|it| self.allows(it))?.zone.node;
+        let is_tried = |it: &&Candidate| self.forbidden_by(asked, it).is_none();
+        let start = list.iter().find(is_tried)?.zone.node;
         list.iter()
-            .position(|it| self.allows(it) && it.zone.node != start)
+            .position(|it| is_tried(&it) && it.zone.node != start)
     }
 
-    fn allows(&self, candidate: &Candidate) -> bool {
-        candidate.is_allowed || !self.heeds_cpuset
+    /// Why a candidate is left out of the walk, whatever it has.
+    fn forbidden_by(&self, asked: &Asked, candidate: &Candidate) -> Option<Rule> {
+        if self.heeds_nodemask && !asked.takes_from(candidate.zone.node) {
+            return Some(Rule::Nodemask);
+        }
+        let forbids = self.heeds_cpuset && !candidate.is_allowed;
+        forbids.then_some(Rule::Cpuset)
     }
 
     /// Says what the last walk of this attempt finds at a candidate of the list.
@@ -217,8 +239,9 @@ impl Attempt {
             numbers,
         } = watermark::test(&facts, asked.order, self.flags);
         let source = source(asked, candidate, self.flags);
-        let stopped_by = if !self.allows(candidate) {
-            Some(Rule::Cpuset)
+        let forbidden_by = self.forbidden_by(asked, candidate);
+        let stopped_by = if forbidden_by.is_some() {
+            forbidden_by
         } else if self.skips_busy && self.is_busy(asked, list, candidate) {
             Some(Rule::KswapdBusy)
         } else {

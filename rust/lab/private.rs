@@ -206,6 +206,7 @@ impl Manager for Private {
             migratetype: flags.migratetype(),
             node,
             list: gfp.list(),
+            nodes: None,
             highest: gfp.zone().unwrap_or(ZoneKind::Normal),
             cpu,
             rules: self.manager.rules(),

@@ -75,6 +75,7 @@ pub fn asked(order: Order, gfp: Gfp, node: Option<Node>) -> Option<Asked> {
         migratetype: flags.migratetype(),
         node: node.id(),
         list: gfp.list(),
+        nodes: None,
         highest: gfp.zone()?,
         cpu,
         rules: rules(),

@@ -32,6 +32,7 @@ mod suite {
             migratetype: flags.migratetype(),
             node,
             list: gfp.list(),
+            nodes: None,
             highest: ZoneKind::Movable,
             cpu: cpu::current(),
             rules: manager.rules(),

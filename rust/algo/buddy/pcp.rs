@@ -58,6 +58,8 @@ named! {
         NumaMiss = "numa_miss",
         /// Blocks that came from elsewhere though this node was preferred.
         NumaForeign = "numa_foreign",
+        /// Blocks that came from the node whose turn it was to be preferred.
+        NumaInterleave = "numa_interleave",
         /// Blocks that a CPU of this node took.
         NumaLocal = "numa_local",
         /// Blocks that a CPU of another node took.

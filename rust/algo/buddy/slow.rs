@@ -17,6 +17,7 @@
 use super::{
     walk::{
         attempt,
+        attempt_anywhere,
         Block,
         Machine,
         Plan, //
@@ -131,7 +132,24 @@ impl<H: Helper> Slow<'_, H> {
         }
     }
 
+    /// Tries without the nodemask, for a request that is above memory policies: it may use reserves
+    /// and cannot wait.
+    fn attempt_anywhere(&self) -> Result<Option<Block>, Miss> {
+        if self.plan.asked().nodes.is_none() || self.flags.has(AllocFlag::Cpuset) {
+            return Ok(None);
+        }
+        match attempt_anywhere(self.machine, self.cpu, self.plan, self.flags) {
+            Ok(block) => Ok(Some(block)),
+            Err(Miss::Empty) => Ok(None),
+            Err(miss) => Err(miss),
+        }
+    }
+
     fn run(&self) -> Result<Block, Miss> {
+        // No zone may ever serve it.
+        if self.plan.is_hopeless() {
+            return Err(Miss::Empty);
+        }
         let costly = self.order().get() > COSTLY;
         let can_reclaim = self.has(Flag::DirectReclaim);
         let can_compact = can_reclaim && self.has(Flag::Io) && self.order() > Order::ZERO;
@@ -146,7 +164,7 @@ impl<H: Helper> Slow<'_, H> {
                 return Ok(block);
             }
             if !can_reclaim {
-                break;
+                return self.attempt_anywhere()?.ok_or(Miss::Empty);
             }
             let mut progress = 0;
             if !compacts_first {
@@ -214,7 +232,7 @@ impl<H: Helper> Slow<'_, H> {
         let mut places = self.machine.list(asked).iter();
         let unreserved = places.any(|&place| {
             let site = self.machine.sites().get(usize::from(place));
-            let site = site.filter(|it| it.kind <= asked.highest);
+            let site = site.filter(|it| self.plan.allows(it));
             site.is_some_and(|it| it.zone.unreserve_highatomic(asked.migratetype, force))
         });
         if unreserved {

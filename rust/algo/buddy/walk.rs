@@ -2,7 +2,7 @@
 
 //! The way of a request through the zones of its list.
 //!
-//!   plan    order, flags, node ----> what every allocation of the kind needs, worked out once
+//!   plan    order, flags, nodes ---> what every allocation of the kind needs, worked out once
 //!   fast    the preferred zone, when it is above its high mark
 //!   walk    zone by zone: rules of the attempt, watermark, then the zone itself
 //!
@@ -18,6 +18,8 @@ use core::ops::ControlFlow;
 
 use super::{
     frame::WrongFree,
+    guarded::Guarded,
+    pcp::Event,
     zone::{
         flag,
         Memory,
@@ -89,6 +91,14 @@ impl<M: Memory> Site<M> {
     /// The page of a frame.
     pub fn pfn(&self, frame: FrameIdx) -> Pfn {
         self.base + NrPages::new(frame.index())
+    }
+
+    /// Counts an event for a CPU.
+    #[cold]
+    pub fn note(&self, cpu: usize, event: Event) {
+        if let Some(lists) = self.zone.memory().lists(cpu) {
+            lists.with(|pcp| pcp.note(event, 1));
+        }
     }
 
     /// Frees a block, on any CPU; notes when that lifts the zone above its high mark again.
@@ -203,7 +213,7 @@ impl Plan {
     pub fn new<A: Machine>(machine: &A, asked: Asked) -> Self {
         let allowed = |&&it: &&u16| {
             let site = machine.sites().get(usize::from(it));
-            site.is_some_and(|site| site.kind <= asked.highest)
+            site.is_some_and(|site| site.kind <= asked.highest && asked.takes_from(site.node))
         };
         let preferred = machine.list(&asked).iter().find(allowed).copied();
         let site = preferred.and_then(|it| machine.sites().get(usize::from(it)));
@@ -224,9 +234,19 @@ impl Plan {
         &self.asked
     }
 
+    /// Says whether no zone may serve the request.
+    pub const fn is_hopeless(&self) -> bool {
+        self.preferred.is_none()
+    }
+
     /// What the first attempt may do.
     pub const fn first_attempt(&self) -> AllocFlags {
         self.first
+    }
+
+    /// Says whether the request may be served from a zone, which is in its list.
+    pub fn allows<M>(&self, site: &Site<M>) -> bool {
+        site.kind <= self.asked.highest && self.asked.takes_from(site.node)
     }
 }
 
@@ -290,6 +310,31 @@ pub fn attempt<A: Machine>(
     plan: &Plan,
     flags: AllocFlags,
 ) -> Result<Block, Miss> {
+    attempt_from(machine, cpu, plan, flags, true)
+}
+
+/// The same without the nodemask of the request: for those that are above memory policies.
+///
+/// # Errors
+///
+/// As [`attempt`].
+#[cold]
+pub fn attempt_anywhere<A: Machine>(
+    machine: &A,
+    cpu: usize,
+    plan: &Plan,
+    flags: AllocFlags,
+) -> Result<Block, Miss> {
+    attempt_from(machine, cpu, plan, flags, false)
+}
+
+fn attempt_from<A: Machine>(
+    machine: &A,
+    cpu: usize,
+    plan: &Plan,
+    flags: AllocFlags,
+    heeds_nodemask: bool,
+) -> Result<Block, Miss> {
     let node = machine.node_of(cpu).ok_or(Miss::NoCpu)?;
     let mut walk = Walk {
         machine,
@@ -297,6 +342,7 @@ pub fn attempt<A: Machine>(
         node,
         plan,
         flags,
+        heeds_nodemask,
         miss: Miss::Empty,
     };
     loop {
@@ -320,6 +366,7 @@ struct Walk<'a, A: Machine> {
     node: NodeId,
     plan: &'a Plan,
     flags: AllocFlags,
+    heeds_nodemask: bool,
     miss: Miss,
 }
 
@@ -332,20 +379,26 @@ impl<A: Machine> Walk<'_, A> {
             let Some(site) = machine.sites().get(usize::from(place)) else {
                 continue;
             };
-            if site.kind > asked.highest {
+            let is_tried = !self.heeds_nodemask || asked.takes_from(site.node);
+            if site.kind > asked.highest || !is_tried {
                 continue;
             }
-            let first = *preferred.get_or_insert(site.node);
-            let leaves = site.node != first && asked.rules.has_many_nodes;
+            let first = *preferred.get_or_insert(site);
+            let leaves = site.node != first.node && asked.rules.has_many_nodes;
             if leaves && self.flags.has(AllocFlag::NoFragment) {
                 return ControlFlow::Break(None);
             }
             if !self.may_take(site) {
                 continue;
             }
-            let want = want(self.plan, site, self.node, first, self.flags);
+            let want = want(self.plan, site, self.node, first.node, self.flags);
             match site.zone.alloc(self.cpu, &want) {
-                Ok(frame) => return ControlFlow::Break(Some(Block { site: place, frame })),
+                Ok(frame) => {
+                    if !want.is_hit {
+                        first.note(self.cpu, Event::NumaForeign);
+                    }
+                    return ControlFlow::Break(Some(Block { site: place, frame }));
+                }
                 Err(Miss::Empty) => {}
                 Err(miss) => self.miss = miss,
             }

@@ -20,6 +20,7 @@ use crate::algo::{
     units::{
         Migratetype,
         NodeId,
+        NodeMask,
         NrPages,
         Order,
         ZoneKind, //
@@ -41,12 +42,21 @@ pub struct Asked {
     pub node: NodeId,
     /// Which of the node's lists.
     pub list: ListKind,
+    /// The nodes that may serve; `None` for all.
+    pub nodes: Option<NodeMask>,
     /// The highest zone that the flags allow; those above it are left out of the walk.
     pub highest: ZoneKind,
     /// The CPU whose per-CPU lists were looked at.
     pub cpu: u32,
     /// What the manager goes by.
     pub rules: Rules,
+}
+
+impl Asked {
+    /// Says whether the nodemask lets a node serve.
+    pub fn takes_from(&self, node: NodeId) -> bool {
+        self.nodes.as_ref().is_none_or(|nodes| nodes.has(node))
+    }
 }
 
 /// What a manager goes by, apart from request and zones.

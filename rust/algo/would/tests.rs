@@ -82,6 +82,7 @@ fn asked(number: u32, flags: &[Flag], has_many_nodes: bool) -> Asked {
         migratetype: flags.migratetype(),
         node: node(0),
         list: ListKind::Fallback,
+        nodes: None,
         highest: ZoneKind::Normal,
         cpu: 0,
         rules: Rules {

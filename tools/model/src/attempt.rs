@@ -29,6 +29,7 @@ struct May {
     mixing: bool,
     wake: bool,
     any_node: bool,
+    any_of_mask: bool,
 }
 
 /// A free block.
@@ -145,6 +146,14 @@ fn is_busy(asked: &Asked, list: &[Candidate], zone: &Candidate, may: May) -> boo
     siblings.iter().any(|it| it.zone.boost.get() > 0) || !siblings.iter().any(|it| high(it))
 }
 
+/// Whether the request's own set of nodes, if it has one, has the zone's.
+fn in_mask(asked: &Asked, zone: &Candidate) -> bool {
+    match &asked.nodes {
+        Some(nodes) => nodes.iter().any(|node| node == zone.zone.node),
+        None => true,
+    }
+}
+
 /// The place of the zone that serves an attempt.
 fn served_by(asked: &Asked, list: &[Candidate], mut may: May) -> Option<usize> {
     let mut skip = asked.rules.has_many_nodes;
@@ -152,7 +161,7 @@ fn served_by(asked: &Asked, list: &[Candidate], mut may: May) -> Option<usize> {
     'retry: loop {
         let mut preferred = None;
         for (place, zone) in list.iter().enumerate() {
-            if !zone.is_allowed && !may.any_node {
+            if !zone.is_allowed && !may.any_node || !may.any_of_mask && !in_mask(asked, zone) {
                 continue;
             }
             let start = *preferred.get_or_insert(zone.zone.node);
@@ -186,12 +195,15 @@ pub fn predict(asked: &Asked, list: &[Candidate]) -> (Option<usize>, Option<usiz
     let highatomic = without_waiting && has(Flag::High) && asked.order > Order::ZERO;
     let cma = rules.has_cma && asked.migratetype == Migratetype::Movable;
     let apart = rules.avoids_mixing
-        && list.iter().find(|it| it.is_allowed).is_some_and(|start| {
-            let node = list.iter().filter(|it| it.zone.node == start.zone.node);
-            let mut managed = node.filter(|it| it.zone.managed.get() > 0);
-            start.zone.kind == ZoneKind::Normal
-                && (!rules.has_many_nodes || managed.any(|it| it.zone.kind == ZoneKind::Dma32))
-        });
+        && list
+            .iter()
+            .find(|it| it.is_allowed && in_mask(asked, it))
+            .is_some_and(|start| {
+                let node = list.iter().filter(|it| it.zone.node == start.zone.node);
+                let mut managed = node.filter(|it| it.zone.managed.get() > 0);
+                start.zone.kind == ZoneKind::Normal
+                    && (!rules.has_many_nodes || managed.any(|it| it.zone.kind == ZoneKind::Dma32))
+            });
     let first = May {
         mark: Watermark::Low.index(),
         highatomic: highatomic && rules.highatomic_first,
@@ -208,6 +220,18 @@ pub fn predict(asked: &Asked, list: &[Candidate]) -> (Option<usize>, Option<usiz
         mixing: true,
         wake: has(Flag::KswapdReclaim),
         any_node: has(Flag::High) && !has(Flag::DirectReclaim),
+        any_of_mask: false,
     };
-    (served_by(asked, list, first), served_by(asked, list, slow))
+    let mut last = served_by(asked, list, slow);
+    if last.is_none() && slow.any_node && list.iter().any(|it| in_mask(asked, it)) {
+        last = served_by(
+            asked,
+            list,
+            May {
+                any_of_mask: true,
+                ..slow
+            },
+        );
+    }
+    (served_by(asked, list, first), last)
 }

@@ -282,6 +282,7 @@ impl Board {
             migratetype: flags.migratetype(),
             node: node(from),
             list,
+            nodes: None,
             highest,
             cpu: u32::try_from(cpu).expect("few CPUs"),
             rules: self.rules,

@@ -54,6 +54,7 @@ impl Zones {
             migratetype: Migratetype::Movable,
             node: NodeId::FIRST,
             list: ListKind::Fallback,
+            nodes: None,
             highest,
             cpu: 0,
             rules: Rules {

@@ -6,11 +6,11 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use oxmm_model::algo::buddy::slow::{alloc_slow, Helper, Step};
-use oxmm_model::algo::buddy::walk::{alloc, attempt, Block, Machine, Plan};
+use oxmm_model::algo::buddy::walk::{alloc, attempt, attempt_anywhere, Block, Machine, Plan};
 use oxmm_model::algo::buddy::zone::{flag, Figures, Miss};
 use oxmm_model::algo::gfp::{Flag, FlagSet};
 use oxmm_model::algo::snapshot::would::Asked;
-use oxmm_model::algo::units::{Order, ZoneKind};
+use oxmm_model::algo::units::{NodeId, NodeMask, Order, ZoneKind};
 use oxmm_model::algo::watermark::slow_path;
 use oxmm_model::algo::would::predict;
 use oxmm_model::board::{Board, Part, CPUS};
@@ -40,6 +40,8 @@ enum Action {
         flags: FlagSet,
         cpu: usize,
         node: usize,
+        /// The nodes that may serve it, as bits.
+        nodes: Option<u32>,
         /// How many such requests there are, one after the other.
         times: usize,
     },
@@ -102,10 +104,11 @@ fn action() -> impl Strategy<Value = Action> {
     let order = prop_oneof![4 => 0..4u32, 2 => 4..9u32, 1 => 9..11u32];
     let flags = subsequence(FLAGS, 0..=FLAGS.len()).prop_map(|it| it.into_iter().collect());
     let times = prop_oneof![Just(1usize), 1..400usize];
-    let ask = (order, flags, 0..CPUS, 0..2usize, times.clone());
+    let nodes = prop_oneof![2 => Just(None), 1 => (0..8u32).prop_map(Some)];
+    let ask = (order, flags, 0..CPUS, 0..2usize, nodes, times.clone());
     prop_oneof![
-        8 => ask.prop_map(|(order, flags, cpu, node, times)| {
-            Action::Ask { order, flags, cpu, node, times }
+        8 => ask.prop_map(|(order, flags, cpu, node, nodes, times)| {
+            Action::Ask { order, flags, cpu, node, nodes, times }
         }),
         4 => (0..CPUS, any::<usize>(), times)
             .prop_map(|(cpu, which, times)| Action::Free { cpu, which, times }),
@@ -125,6 +128,16 @@ fn place(served: Result<Block, Miss>) -> Option<u16> {
     }
 }
 
+/// Whether a request that no zone of its nodes serves asks the others too, if it has any to begin
+/// with.
+fn is_above_policies(board: &Board, asked: &Asked) -> bool {
+    let cannot_wait = !asked.flags.contains(Flag::DirectReclaim);
+    let mut tried = board.candidates(asked).into_iter();
+    cannot_wait
+        && asked.flags.contains(Flag::High)
+        && tried.any(|it| asked.takes_from(it.zone.node))
+}
+
 /// Predicts a request and makes it; returns whether it was served.
 fn ask(board: &Board, cpu: usize, asked: Asked) -> bool {
     let plan = Plan::new(board, asked);
@@ -139,13 +152,22 @@ fn ask(board: &Board, cpu: usize, asked: Asked) -> bool {
     }
     let flags = slow_path(asked.order, asked.flags, &asked.rules);
     let told = predict(&asked, &board.candidates(&asked));
-    let served = attempt(board, cpu, &plan, flags);
+    let mut served = attempt(board, cpu, &plan, flags);
+    if served.is_err() && asked.nodes.is_some() && is_above_policies(board, &asked) {
+        served = attempt_anywhere(board, cpu, &plan, flags);
+    }
     let expected = told.slow.served_by.map(|it| tried[it]);
     assert_eq!(place(served), expected, "slow path of {asked:?}");
     if let Ok(block) = served {
         board.hold(block, asked.order);
     }
     served.is_ok()
+}
+
+/// The nodes whose bits are set.
+fn mask(bits: u32) -> NodeMask {
+    let nodes = (0..32).filter(|&it| bits & 1 << it != 0);
+    nodes.filter_map(NodeId::new).collect()
 }
 
 fn follow(board: &Board, actions: &[Action]) {
@@ -156,9 +178,11 @@ fn follow(board: &Board, actions: &[Action]) {
                 flags,
                 cpu,
                 node,
+                nodes,
                 times,
             } => {
-                let asked = board.ask(Order::new(order).unwrap(), flags, cpu, node);
+                let mut asked = board.ask(Order::new(order).unwrap(), flags, cpu, node);
+                asked.nodes = nodes.map(mask);
                 if board.tried(&asked).is_empty() {
                     continue;
                 }

@@ -33,6 +33,7 @@ use oxmm_model::algo::would::{
 };
 use oxmm_model::attempt;
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 
@@ -124,8 +125,10 @@ fn candidate() -> impl Strategy<Value = Candidate> {
 
 fn asked() -> impl Strategy<Value = Asked> {
     let flags = subsequence(FLAGS, 0..=FLAGS.len());
-    (flags, 0..=10_u32, 0..4_usize, any::<[bool; 5]>()).prop_map(
-        |(flags, order, highest, switches)| {
+    let nodes = option::of(vec(0..4_u32, 0..3));
+    (flags, 0..=10_u32, 0..4_usize, any::<[bool; 5]>(), nodes).prop_map(
+        |(flags, order, highest, switches, nodes)| {
+            let node = |it| NodeId::new(it).unwrap();
             let flags: FlagSet = flags.into_iter().collect();
             Asked {
                 order: Order::new(order).unwrap(),
@@ -134,6 +137,7 @@ fn asked() -> impl Strategy<Value = Asked> {
                 migratetype: flags.migratetype(),
                 node: NodeId::new(0).unwrap(),
                 list: ListKind::Fallback,
+                nodes: nodes.map(|it| it.into_iter().map(node).collect()),
                 highest: ZoneKind::ALL[highest],
                 cpu: 0,
                 rules: Rules {
