@@ -273,6 +273,16 @@ struct page *oxmm_alloc_pages(int nid, gfp_t gfp, unsigned int order)
 	return alloc_pages_node(nid, gfp, order);
 }
 
+/* `words` is a bitmap of 1024 nodes, of which this kernel has the first MAX_NUMNODES. */
+struct page *oxmm_alloc_pages_nodes(int nid, gfp_t gfp, unsigned int order, const u64 *words)
+{
+	nodemask_t nodes;
+
+	BUILD_BUG_ON(MAX_NUMNODES > 1024);
+	bitmap_from_arr64(nodes.bits, words, MAX_NUMNODES);
+	return __alloc_pages(gfp, order, nid, &nodes);
+}
+
 /* What is null in `pages` becomes a page, from the front, as far as there are any. */
 unsigned long oxmm_alloc_pages_bulk(int nid, gfp_t gfp, int count, struct page **pages)
 {

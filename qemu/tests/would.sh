@@ -143,6 +143,26 @@ draw_request() {
 	esac
 }
 
+# Draws a nodemask or a policy for a third of the requests; node $1, which has memory, is in it.
+draw_placement() {
+	placement=
+	draw 3
+	[ "$drawn" -eq 0 ] || return 0
+	draw 3
+	case $drawn in
+	0) placement="nodes=$1" ;;
+	1) placement="nodes=0-$1" ;;
+	*) placement="nodes=$1-$((nodes - 1))" ;;
+	esac
+	draw 4
+	case $drawn:$gfp in
+	0:* | 1:*THISNODE*) ;;
+	1:*) placement="policy=bind $placement" ;;
+	2:*) placement="policy=preferred $placement" ;;
+	*) placement="policy=interleave $placement" ;;
+	esac
+}
+
 # tries REQUEST: asks, allocates, compares. Sets `word`, the answer, and `agree` to yes, no, or
 # skip where the answer is to reclaim.
 tries() {
@@ -173,13 +193,14 @@ tries() {
 one_request() {
 	local request node=$1
 	draw_request
+	draw_placement "$1"
 	draw 4
 	# Now and then another node asks, which may have no memory.
 	if [ "$drawn" -eq 0 ]; then
 		draw "$nodes"
 		node=$drawn
 	fi
-	request="order=$order gfp=$gfp node=$node"
+	request="order=$order gfp=$gfp node=$node${placement:+ $placement}"
 	tries "$request" || return 1
 	case $agree in
 	skip) skipped=$((skipped + 1)) && return ;;

@@ -38,6 +38,7 @@ pub use admin::{
 pub use alloc::{
     Alloc,
     Free,
+    Placement,
     What,
     Which, //
 };

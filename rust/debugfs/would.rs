@@ -15,11 +15,12 @@
 //! or `refused`. The lines of `slow` are what the slow path would find had the first attempt
 //! failed. `left` is free less unusable, min and reserve: the request passes above 0. `largest` is
 //! the largest block that the watermark test counts, `list` and `block` are what would be taken,
-//! `pcp` is the reader's per-CPU list for the request. `kswapd` of the zone's node is idle, busy, or
+//! `pcp` is the reader's per-CPU list for the request. `policy` is that of the request, or `task`;
+//! `nodes` is the nodemask that comes of it. `kswapd` of the zone's node is idle, busy, or
 //! hopeless: it has given up and is not woken any more.
 //!
-//! # Limits      what `algo/would.rs` cannot see. A memory policy of the task that allocates, which
-//!               `policy` tells of the one that reads, may choose another node where none is named.
+//! # Limits      what `algo/would.rs` cannot see. A memory policy of the task that allocates, of
+//!               which `policy` says `task` if the one that reads has one, may choose another node where none is named.
 //!               One who asks and one who allocates are two: memory moves in between.
 //! # Reference   algo/would.rs, algo/watermark.rs.
 
@@ -38,6 +39,7 @@ use super::{
 use crate::algo::{
     command::{
         NodeWish,
+        Placement,
         Query,
         View, //
     },
@@ -87,9 +89,13 @@ where
 
     fn read(rooms: &Rooms, out: &mut Text) -> Result {
         let manager = &rooms.lab().manager;
-        let request = request(rooms.lab().asked(View::Would));
-        match manager.asked(&request) {
-            Ok(asked) => answer(manager, &request, &asked, out),
+        let (wish, placement) = request(rooms.lab().asked(View::Would));
+        let placed = rooms.lab().placed_next(&wish, &placement);
+        match placed.and_then(|placed| manager.asked(&placed)) {
+            Ok(asked) => {
+                let policy = policy(&wish, &placement, &asked);
+                answer(manager, (&wish, policy), &asked, out)
+            }
             Err(refusal) => Ok(write!(out, "answer   says\nrefused  {refusal}\n")?),
         }
     }
@@ -100,22 +106,25 @@ where
 }
 
 /// The request in a question; one page with GFP_KERNEL where none was asked.
-fn request(query: Option<Query>) -> PagesWish {
+fn request(query: Option<Query>) -> (PagesWish, Placement) {
     let Some(Query::Would {
         order,
         migratetype,
         node,
+        placement,
         gfp,
     }) = query
     else {
-        return PagesWish {
+        let page = PagesWish {
             order: Order::ZERO,
             gfp: Gfp::from_flag(Flag::GfpKernel),
             node: None,
             migratetype: None,
+            nodes: None,
         };
+        return (page, Placement::default());
     };
-    PagesWish {
+    let wish = PagesWish {
         order: order.unwrap_or(Order::ZERO),
         gfp: gfp.unwrap_or(Gfp::from_flag(Flag::GfpKernel)),
         node: match node {
@@ -123,10 +132,26 @@ fn request(query: Option<Query>) -> PagesWish {
             Some(NodeWish::Any) | None => None,
         },
         migratetype,
+        nodes: None,
+    };
+    (wish, placement)
+}
+
+/// The policy that chose node and nodemask: the request's own, or that of the task.
+fn policy(wish: &PagesWish, placement: &Placement, asked: &Asked) -> &'static str {
+    match (placement.policy, wish.node, placement.nodes) {
+        (Some(policy), _, _) => policy.name(),
+        (None, None, None) if asked.rules.has_policy => "task",
+        _ => "-",
     }
 }
 
-fn answer<M: Manager>(manager: &M, request: &PagesWish, asked: &Asked, out: &mut Text) -> Result {
+fn answer<M: Manager>(
+    manager: &M,
+    request: (&PagesWish, &str),
+    asked: &Asked,
+    out: &mut Text,
+) -> Result {
     // Memory for the list comes before the look at memory.
     let places = manager.zonelist(asked.node, asked.list).count();
     let mut list = KVVec::with_capacity(places, quietly())?;
@@ -169,7 +194,7 @@ fn outcome(
 }
 
 fn head(
-    request: &PagesWish,
+    (wish, policy): (&PagesWish, &str),
     asked: &Asked,
     list: &[Candidate],
     prediction: &Prediction,
@@ -177,7 +202,7 @@ fn head(
 ) -> Result {
     writeln!(
         out,
-        "{:<7} {:>9} {:<9} {:>5} {:<11} {:>4} {:<10} {:<8} {:>4} {:<6} {:<10} gfp",
+        "{:<7} {:>9} {:<9} {:>5} {:<11} {:>4} {:<10} {:<8} {:>4} {:<10} {:<10} gfp nodes",
         "answer",
         "from_node",
         "from_zone",
@@ -191,13 +216,9 @@ fn head(
         "bits"
     )?;
     let (word, node, zone) = outcome(asked, list, prediction);
-    let policy = match (request.node, asked.rules.has_policy) {
-        (None, true) => "task",
-        _ => "-",
-    };
     Ok(writeln!(
         out,
-        "{word:<7} {:>9} {:<9} {:>5} {:<11} {:>4} {:<10} {:<8} {:>4} {policy:<6} {:<#10x} {}",
+        "{word:<7} {:>9} {:<9} {:>5} {:<11} {:>4} {:<10} {:<8} {:>4} {policy:<10} {:<#10x} {} {}",
         OrDash(node),
         OrDash(zone),
         asked.order,
@@ -207,7 +228,8 @@ fn head(
         asked.highest,
         asked.cpu,
         asked.bits,
-        request.gfp
+        wish.gfp,
+        OrDash(asked.nodes)
     )?)
 }
 

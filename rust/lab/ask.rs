@@ -44,6 +44,7 @@ use crate::algo::{
     units::{
         Migratetype,
         NodeId,
+        NodeMask,
         Order,
         ZoneKind, //
     },
@@ -61,6 +62,8 @@ pub struct PagesWish {
     pub node: Option<NodeId>,
     /// The type of pageblock wanted; `None` leaves it to the flags.
     pub migratetype: Option<Migratetype>,
+    /// The nodes that may serve; `None` for all.
+    pub nodes: Option<NodeMask>,
 }
 
 /// What flags come down to.

@@ -223,6 +223,7 @@ impl<M: Manager> Lab<M> {
                 Some(NodeWish::Any) | None => None,
             },
             migratetype: None,
+            nodes: None,
         };
         let blocks = job.slots().checked_mul(job.cpus.len());
         let bytes = job.order.nr_pages().bytes(PAGE_SHIFT).unwrap_or_default();

@@ -24,6 +24,7 @@ use super::{
         Asked,
         Batch, //
     },
+    policy::Plans,
     run::{
         Done,
         Size, //
@@ -33,7 +34,6 @@ use super::{
     Kind,
     Lab,
     Manager,
-    Plan,
     Refusal,
     Request,
     Wanted, //
@@ -44,6 +44,7 @@ use crate::algo::{
         Count,
         Free,
         NodeWish,
+        Placement,
         What,
         Which, //
     },
@@ -74,8 +75,8 @@ impl<M: Manager> Lab<M> {
         };
         let request = request(alloc, cache.as_ref())?;
         let (kind, size) = described(&request.wanted);
-        let plan = self.manager.plan(&request)?;
-        let taken = plan.taken();
+        let plans = self.plans(&request, &placement(alloc))?;
+        let taken = plans.taken();
         let asked = Asked::new(kind, (size.bytes(), taken.unwrap_or_default()), request.gfp)
             .named(
                 alloc.tag.map(|tag| tag.as_str()),
@@ -83,7 +84,7 @@ impl<M: Manager> Lab<M> {
             )?;
         let total = taken.and_then(|taken| taken.checked_mul(usize_from(count.get())));
         let taken = self.live.lock().promise(kind, total)?;
-        match self.fill_and_add(&plan, count, &asked) {
+        match self.fill_and_add(&plans, count, &asked) {
             Ok(ids) => Ok(Done::Allocated {
                 ids,
                 count,
@@ -100,12 +101,12 @@ impl<M: Manager> Lab<M> {
     /// Allocates `count` times what was planned and puts it into the table.
     fn fill_and_add(
         &self,
-        plan: &M::Plan,
+        plans: &Plans<M::Plan>,
         count: Count,
         asked: &Arc<Asked>,
     ) -> Result<(u64, u64), Refusal> {
         let mut holdings = KVVec::new();
-        let filled = self.fill(plan, count, &mut holdings);
+        let filled = self.fill(plans, count, &mut holdings);
         let held = filled.and_then(|()| self.live.lock().add(asked, &mut holdings));
         // Nothing is left in there if all went well.
         for holding in holdings.drain_all() {
@@ -117,7 +118,7 @@ impl<M: Manager> Lab<M> {
 
     fn fill(
         &self,
-        plan: &M::Plan,
+        plans: &Plans<M::Plan>,
         count: Count,
         holdings: &mut KVVec<M::Holding>,
     ) -> Result<(), Refusal> {
@@ -125,12 +126,25 @@ impl<M: Manager> Lab<M> {
         holdings
             .reserve(count, quietly())
             .map_err(|_| Refusal::NoTable)?;
+        let first = match plans.is_interleaved {
+            true => self.take_turns(count),
+            false => 0,
+        };
         while holdings.len() < count {
             if current!().signal_pending() {
                 return Err(Refusal::Interrupted);
             }
-            let want = count - holdings.len();
-            self.manager.alloc(plan, want.min(BULK), holdings)?;
+            let done = holdings.len();
+            let plan = plans.of_turn(first.wrapping_add(done));
+            if plans.is_interleaved {
+                self.manager.alloc(plan, 1, holdings)?;
+                if let Some(holding) = holdings.last() {
+                    self.manager.count_turn(plan, holding);
+                }
+            } else {
+                self.manager
+                    .alloc(plan, (count - done).min(BULK), holdings)?;
+            }
             cond_resched();
         }
         Ok(())
@@ -242,9 +256,13 @@ fn request<C: Cache>(
     cache: Option<&Pinned<'_, C>>,
 ) -> Result<Request<C>, Refusal> {
     let wanted = match alloc.what {
-        What::Pages { order, migratetype } => Wanted::Pages {
+        What::Pages {
+            order, migratetype, ..
+        } => Wanted::Pages {
             order: order.unwrap_or(Order::ZERO),
             migratetype,
+            // A policy, which comes later, may say otherwise.
+            nodes: None,
         },
         What::Sized(size) => Wanted::Sized(size),
         What::Cached(_) => Wanted::Cached(cache.ok_or(Refusal::NoCache)?.get().clone()),
@@ -259,6 +277,14 @@ fn request<C: Cache>(
             Some(NodeWish::Any) | None => None,
         },
     })
+}
+
+/// Which nodes a command wants its pages from.
+fn placement(alloc: &Alloc<'_>) -> Placement {
+    match alloc.what {
+        What::Pages { placement, .. } => placement,
+        _ => Placement::default(),
+    }
 }
 
 /// The kind of what is wanted, and its size.

@@ -53,6 +53,7 @@ use crate::algo::{
         Address,
         Bytes,
         NodeId,
+        NodeMask,
         NrPages,
         Order,
         Pfn,
@@ -103,6 +104,8 @@ pub struct Plan {
     what: What,
     gfp: Gfp,
     node: Option<Node>,
+    /// The nodes that may serve; `None` for all.
+    nodes: Option<NodeMask>,
 }
 
 /// What is planned.
@@ -142,6 +145,11 @@ impl Manager for Linux {
             .into_iter()
             .flat_map(|node| node.populated_zones())
             .filter_map(|zone| zone.kind())
+    }
+
+    fn serves(&self, node: NodeId) -> bool {
+        let node = Node::get(node);
+        node.is_some_and(|node| node.has_memory() && crate::linux::would::is_allowed(&node))
     }
 
     fn zone(&self, node: NodeId, zone: ZoneKind) -> Option<snapshot::Zone> {
@@ -262,7 +270,9 @@ impl Manager for Linux {
                     max: MAX_ORDER,
                 })
             }
-            Wanted::Pages { order, migratetype } => {
+            Wanted::Pages {
+                order, migratetype, ..
+            } => {
                 if let Some(migratetype) = *migratetype {
                     gfp = gfp.with_type(migratetype)?;
                 }
@@ -281,13 +291,18 @@ impl Manager for Linux {
             what,
             gfp: gfp.check()? | Gfp::NOWARN,
             node,
+            nodes: match request.wanted {
+                Wanted::Pages { nodes, .. } => nodes,
+                _ => None,
+            },
         })
     }
 
     fn alloc(&self, plan: &Plan, want: usize, into: &mut KVVec<Holding>) -> Result<(), Refusal> {
         let holding = match &plan.what {
-            // Without a node the bulk allocator would pass over the task's memory policy.
-            What::Pages(Order::ZERO) if want > 1 && plan.node.is_some() => {
+            // Without a node the bulk allocator would pass over the task's memory policy; it is not
+            // asked with a nodemask either.
+            What::Pages(Order::ZERO) if want > 1 && plan.takes_bulk() => {
                 return plan.single_pages(want, into)
             }
             What::Pages(order) => plan.pages(*order)?,
@@ -303,6 +318,10 @@ impl Manager for Linux {
         };
         into.push(holding, GFP_KERNEL).map_err(|_| Refusal::NoTable)
     }
+
+    /// `vm_numa_stat_key` is not exported, by which Linux decides whether it counts; its counter is
+    /// left to itself.
+    fn count_turn(&self, _plan: &Plan, _holding: &Holding) {}
 
     fn bench_slots(&self, count: usize, wish: &PagesWish) -> Result<Self::Slots, Refusal> {
         bench::slots(count, wish)
@@ -347,8 +366,15 @@ impl Manager for Linux {
 }
 
 impl Plan {
+    fn takes_bulk(&self) -> bool {
+        self.node.is_some() && self.nodes.is_none()
+    }
+
     fn pages(&self, order: Order) -> Result<Holding, Refusal> {
-        let pages = Pages::alloc(order, self.gfp, self.node);
+        let pages = match (self.node, &self.nodes) {
+            (Some(node), Some(nodes)) => Pages::alloc_on(order, self.gfp, node, nodes),
+            _ => Pages::alloc(order, self.gfp, self.node),
+        };
         pages.map(Holding::Pages).map_err(|_| self.no_memory(order))
     }
 

@@ -5,6 +5,7 @@
 //!   ctl text -> command -> Manager::plan -> Manager::alloc -> live table        (run.rs)
 //!                              |                |                  |
 //!                           refusal          refusal        live, free, rmmod  (live.rs)
+//!   policy= and nodes= -> node and nodemask of each block                     (policy.rs)
 //!   cache create -> Manager::cache_create -> table of caches                    (caches.rs)
 //!   text written to a view -> query -> kept until the view is read             (ask.rs)
 //!   text written to bench -> measured at once, figures kept                    (bench.rs)
@@ -22,6 +23,7 @@ mod caches;
 mod hold;
 pub mod linux;
 mod live;
+mod policy;
 pub mod private;
 mod refusal;
 mod run;
@@ -69,6 +71,7 @@ use crate::algo::{
         Bytes,
         Migratetype,
         NodeId,
+        NodeMask,
         NrPages,
         Order,
         Pfn,
@@ -76,6 +79,7 @@ use crate::algo::{
     },
 };
 use crate::linux::debugfs::Text;
+use crate::seam::AtomicUsize;
 use caches::Caches;
 use live::Live;
 
@@ -124,6 +128,10 @@ pub trait Manager: Send + Sync + 'static {
 
     /// A node's zones that have pages, from low to high.
     fn zones(&self, node: NodeId) -> impl Iterator<Item = ZoneKind>;
+
+    /// Whether a memory policy of the task that asks can use a node: it has memory, and no cpuset
+    /// forbids it.
+    fn serves(&self, node: NodeId) -> bool;
 
     /// A zone's figures.
     fn zone(&self, node: NodeId, zone: ZoneKind) -> Option<snapshot::Zone>;
@@ -210,6 +218,9 @@ pub trait Manager: Send + Sync + 'static {
         want: usize,
         into: &mut KVVec<Self::Holding>,
     ) -> Result<(), Refusal>;
+
+    /// Counts a block that was allocated in turn, if it came from the node whose turn it was.
+    fn count_turn(&self, plan: &Self::Plan, holding: &Self::Holding);
 
     /// Places for so many blocks that a benchmark allocates and frees.
     ///
@@ -346,6 +357,8 @@ pub enum Wanted<C> {
         order: Order,
         /// The type of pageblock wanted; `None` leaves it to the flags.
         migratetype: Option<Migratetype>,
+        /// The nodes that may serve; `None` for all.
+        nodes: Option<NodeMask>,
     },
     /// An object of a size.
     Sized(Bytes),
@@ -385,6 +398,8 @@ pub struct Lab<M: Manager> {
     /// What each view was asked last, by `View::index`.
     #[pin]
     asked: Mutex<[Option<Query>; View::COUNT]>,
+    /// How many blocks were allocated in turn.
+    turn: AtomicUsize,
 }
 
 impl<M: Manager> Lab<M> {
@@ -397,6 +412,7 @@ impl<M: Manager> Lab<M> {
             report <- new_mutex!(None, "oxmm::report"),
             figures <- new_mutex!(None, "oxmm::figures"),
             asked <- new_mutex!([None; View::COUNT], "oxmm::asked"),
+            turn: AtomicUsize::new(0),
         })
     }
 

@@ -124,6 +124,11 @@ impl Manager for Private {
         self.manager.zones(node)
     }
 
+    fn serves(&self, node: NodeId) -> bool {
+        let node = self.manager.node(node);
+        node.is_some_and(|node| node.managed > NrPages::ZERO)
+    }
+
     fn zone(&self, node: NodeId, zone: ZoneKind) -> Option<snapshot::Zone> {
         self.manager.zone(node, zone)
     }
@@ -206,7 +211,7 @@ impl Manager for Private {
             migratetype: flags.migratetype(),
             node,
             list: gfp.list(),
-            nodes: None,
+            nodes: wish.nodes,
             highest: gfp.zone().unwrap_or(ZoneKind::Normal),
             cpu,
             rules: self.manager.rules(),
@@ -255,7 +260,12 @@ impl Manager for Private {
     }
 
     fn plan(&self, request: &Request<Self::Cache>) -> Result<Plan, Refusal> {
-        let Wanted::Pages { order, migratetype } = request.wanted else {
+        let Wanted::Pages {
+            order,
+            migratetype,
+            nodes,
+        } = request.wanted
+        else {
             return Err(PAGES_ALONE);
         };
         let asked = self.asked(&PagesWish {
@@ -263,6 +273,7 @@ impl Manager for Private {
             gfp: request.gfp,
             node: request.node,
             migratetype,
+            nodes,
         })?;
         let node = self.manager.node(asked.node);
         let is_alone = asked.list == ListKind::NoFallback;
@@ -287,6 +298,10 @@ impl Manager for Private {
                 .map_err(|_| Refusal::NoTable)?;
         }
         Ok(())
+    }
+
+    fn count_turn(&self, plan: &Plan, holding: &Holding) {
+        self.manager.count_turn(&plan.plan, holding.block());
     }
 
     fn bench_slots(&self, count: usize, wish: &PagesWish) -> Result<Self::Slots, Refusal> {

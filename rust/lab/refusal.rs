@@ -26,6 +26,7 @@ use crate::linux::{
     percpu,
     vmalloc, //
 };
+use crate::private::BadPolicy;
 
 /// Why a command that was understood is not carried out.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +58,12 @@ pub enum Refusal {
     },
     /// No such node is online.
     NoNode(NodeId),
+    /// Policy and nodes do not go together.
+    Policy(BadPolicy),
+    /// None of the nodes can be used by a policy.
+    NoUsableNode,
+    /// A nodemask and the wish for one node alone.
+    BoundAlone,
     /// There is no memory for the request now.
     NoMemory {
         /// The order that was not found.
@@ -86,6 +93,12 @@ pub enum Refusal {
 impl From<gfp::Refusal> for Refusal {
     fn from(refusal: gfp::Refusal) -> Self {
         Self::Gfp(refusal)
+    }
+}
+
+impl From<BadPolicy> for Refusal {
+    fn from(refusal: BadPolicy) -> Self {
+        Self::Policy(refusal)
     }
 }
 
@@ -136,6 +149,8 @@ impl From<&Refusal> for Errno {
             },
             // Flags that contradict each other are bad input.
             Refusal::Gfp(_) => errno!(EINVAL),
+            // As set_mempolicy(2) answers; the last is a WARN in Linux.
+            Refusal::Policy(_) | Refusal::NoUsableNode | Refusal::BoundAlone => errno!(EINVAL),
             // A number outside of what exists.
             Refusal::Order { .. } => errno!(ERANGE),
             // As move_pages(2) answers for a node that is not online.
@@ -204,6 +219,19 @@ impl fmt::Display for Refusal {
                     "node {node} is not online; the file nodes lists those that are"
                 )
             }
+            Self::Policy(BadPolicy::NeedsNodes(mode)) => {
+                write!(f, "policy={mode} goes by nodes; name some, as nodes=0,2-3")
+            }
+            Self::Policy(BadPolicy::TakesNoNodes) => f.write_str(
+                "policy=local is near the CPU, or near node=; leave nodes= away, or take \
+                 policy=bind",
+            ),
+            Self::NoUsableNode => f.write_str(
+                "none of these nodes has memory for this task; the file nodes says which have",
+            ),
+            Self::BoundAlone => f.write_str(
+                "policy=bind and __GFP_THISNODE exclude each other; leave one of them away",
+            ),
             Self::NoMemory { order, alone } => no_memory(f, order, alone),
             Self::NoTable => f.write_str("no memory for the table of what is held; free some"),
             Self::OverMax { asked, held, max } => over_max(f, asked, held, max),

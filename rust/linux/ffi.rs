@@ -116,6 +116,12 @@ extern "C" {
         gfp: bindings::gfp_t,
         order: c_uint,
     ) -> *mut bindings::page;
+    pub(super) fn oxmm_alloc_pages_nodes(
+        nid: c_int,
+        gfp: bindings::gfp_t,
+        order: c_uint,
+        words: *const u64,
+    ) -> *mut bindings::page;
     pub(super) fn oxmm_alloc_pages_bulk(
         nid: c_int,
         gfp: bindings::gfp_t,

@@ -31,6 +31,7 @@ use super::{
 use crate::algo::units::{
     Address,
     NodeId,
+    NodeMask,
     NrPages,
     Order,
     Pfn,
@@ -78,6 +79,28 @@ impl Pages {
         // `pglist_data`. Process context: callers of this room may sleep.
         let page = unsafe { ffi::oxmm_alloc_pages(nid, gfp.as_raw(), order.get()) };
         // INVARIANT: `alloc_pages()` returned this run of this order to us alone.
+        Ok(Self {
+            page: NonNull::new(page).ok_or(ENOMEM)?,
+            order,
+            _owned: PhantomData,
+        })
+    }
+
+    /// Allocates 2^`order` pages from these nodes alone, in the order of the list of `node`; a
+    /// request that may use reserves and cannot wait is served from others, once they have nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pages::alloc`].
+    pub fn alloc_on(order: Order, gfp: Gfp, node: Node, nodes: &NodeMask) -> Result<Self> {
+        if order > MAX_ORDER || gfp.check().is_err() {
+            return Err(EINVAL);
+        }
+        let (nid, words) = (node.id().int(), nodes.words());
+        // SAFETY: As for `alloc`; the words are borrowed, and hold a bit for each number of a node.
+        let page =
+            unsafe { ffi::oxmm_alloc_pages_nodes(nid, gfp.as_raw(), order.get(), words.as_ptr()) };
+        // INVARIANT: `__alloc_pages()` returned this run of this order to us alone.
         Ok(Self {
             page: NonNull::new(page).ok_or(ENOMEM)?,
             order,
@@ -207,6 +230,23 @@ mod tests {
             assert_eq!(pages.is_ok(), node.has_memory());
             if let Ok(pages) = pages {
                 assert_eq!(pages.node(), Some(node.id()));
+            }
+        }
+    }
+
+    /// A nodemask keeps a run on its nodes, whichever node's list is walked; one without memory
+    /// serves nobody.
+    #[test]
+    fn nodemask_holds() {
+        let gfp = Gfp::KERNEL | Gfp::NOWARN;
+        for node in Node::online() {
+            for only in Node::online() {
+                let nodes = NodeMask::EMPTY.with(only.id());
+                let pages = Pages::alloc_on(Order::ZERO, gfp, node, &nodes);
+                assert_eq!(pages.is_ok(), only.has_memory());
+                if let Ok(pages) = pages {
+                    assert_eq!(pages.node(), Some(only.id()));
+                }
             }
         }
     }

@@ -196,7 +196,8 @@ fn kswapd(node: &Node) -> Kswapd {
     }
 }
 
-fn is_allowed(node: &Node) -> bool {
+/// Whether the cpuset of the calling task allows a node.
+pub fn is_allowed(node: &Node) -> bool {
     // SAFETY: The number is that of a node.
     unsafe { ffi::oxmm_node_allowed(node.id().int()) }
 }

@@ -40,6 +40,7 @@ use kernel::{
 
 use crate::algo::{
     buddy::{
+        pcp::Event,
         slow::alloc_slow,
         walk,
         walk::Machine as _,
@@ -69,6 +70,14 @@ use crate::linux::{
 use machine::Machine;
 
 pub use arena::LARGEST;
+
+pub use crate::algo::zonelist::{
+    policy_zone,
+    BadPolicy,
+    Mode,
+    Policy,
+    Request as PolicyRequest, //
+};
 
 pub use crate::algo::buddy::{
     frame::WrongFree,
@@ -159,6 +168,14 @@ impl Private {
             }
         }
         Ok(())
+    }
+
+    /// Counts a block that was allocated in turn, if it is on the node that was asked for.
+    pub fn count_turn(&self, plan: &Plan, block: Block) {
+        let site = self.machine.sites.get(usize::from(block.site));
+        if let Some(site) = site.filter(|site| site.node == plan.asked().node) {
+            site.note(usize_from(cpu::current()), Event::NumaInterleave);
+        }
     }
 
     /// Frees a block, on the CPU that runs.

@@ -3,6 +3,7 @@
 //! The commands `alloc`, `add` and `free`, typed.
 //!
 //!   alloc pages   order=3 node=1 gfp=GFP_KERNEL count=4 type=movable memcg=/web kind=file tag=t1
+//!   alloc pages   policy=bind nodes=0,2-3
 //!   alloc object  size=100 | cache=NAME        alloc percpu size=8        alloc vmalloc size=1M
 //!   add percpu    id=12 [value=1]
 //!   free          id=12 | tag=T | all          [defer=1]
@@ -38,8 +39,10 @@ use crate::algo::gfp::Gfp;
 use crate::algo::units::{
     Bytes,
     Migratetype,
+    NodeMask,
     Order, //
 };
+use crate::algo::zonelist::Mode;
 
 /// `alloc`: what to allocate, and how; a key that the grammar does not allow with `what` is `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +72,8 @@ pub enum What<'a> {
         order: Option<Order>,
         /// Its migratetype; without it what the gfp flags say.
         migratetype: Option<Migratetype>,
+        /// Which nodes it may come from.
+        placement: Placement,
     },
     /// An object of the size that `kmalloc` finds for this one.
     Sized(Bytes),
@@ -88,6 +93,31 @@ pub enum What<'a> {
         /// Its alignment.
         align: Option<Align>,
     },
+}
+
+/// Which nodes pages come from: `policy=` and `nodes=`.
+///
+/// A set without a policy is the nodemask of the request itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// How the nodes are used.
+    pub policy: Option<Mode>,
+    /// The nodes.
+    pub nodes: Option<NodeMask>,
+}
+
+impl Placement {
+    pub(super) fn read<'a>(args: &Args<'a>) -> Result<Self, ParseError<'a>> {
+        Ok(Self {
+            policy: args.get(&grammar::POLICY)?,
+            nodes: args.get(&grammar::NODES)?,
+        })
+    }
+
+    pub(super) fn put(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        put(f, &grammar::POLICY, self.policy)?;
+        put(f, &grammar::NODES, self.nodes)
+    }
 }
 
 /// `free`: which allocations to free, and when.
@@ -114,6 +144,7 @@ pub(super) fn pages<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> 
     let what = What::Pages {
         order: args.get(&grammar::ORDER)?,
         migratetype: args.get(&grammar::TYPE)?,
+        placement: Placement::read(args)?,
     };
     alloc(args, what)
 }
@@ -189,10 +220,15 @@ pub(super) fn put(
 impl fmt::Display for What<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Pages { order, migratetype } => {
+            Self::Pages {
+                order,
+                migratetype,
+                placement,
+            } => {
                 f.write_str("pages")?;
                 put(f, &grammar::ORDER, order)?;
-                put(f, &grammar::TYPE, migratetype.map(|it| Lower(it.name())))
+                put(f, &grammar::TYPE, migratetype.map(|it| Lower(it.name())))?;
+                placement.put(f)
             }
             Self::Sized(size) => write!(f, "object {}{size}", grammar::SIZE),
             Self::Cached(name) => write!(f, "object {}{name}", grammar::CACHE),

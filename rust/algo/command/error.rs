@@ -3,7 +3,7 @@
 //! Why a command line was refused, in one sentence that says what was wrong and what would be
 //! right.
 //!
-//!   unknown key "ordr" for alloc pages; it takes order, node, gfp, count, type, memcg, kind, tag
+//!   unknown key "ordr" for alloc pages; it takes order, node, policy, nodes, gfp, count, type, ...
 //!
 //! # Locking     none: borrows from the line and from the grammar.
 //! # Cost        printing O(grammar); a sentence has a bounded length, for it quotes at most 40

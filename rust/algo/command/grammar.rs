@@ -81,11 +81,13 @@ pub(super) const MIN: Key = key("min", PHYS_ADDRESS);
 pub(super) const NAME: Key = key("name", CACHE_NAME);
 pub(super) const NODE: Key = key("node", "a node from 0 to 1023, or any");
 pub(super) const NODE_ID: Key = key("node", "a node from 0 to 1023");
+pub(super) const NODES: Key = key("nodes", "a rising list of nodes from 0 to 1023, as 0,2-3");
 pub(super) const OOM_GROUP: Key = key("memory.oom.group", "0 or 1");
 pub(super) const ORDER: Key = key("order", "a number from 0 to 18");
 pub(super) const PATH: Key = key("path", PATH_NAME);
 pub(super) const PATTERN: Key = key("pattern", "one of fifo, lifo, random");
 pub(super) const PFN: Key = key("pfn", "the number of a page frame, as 4660 or 0x1234");
+pub(super) const POLICY: Key = key("policy", "one of local, bind, preferred, interleave");
 pub(super) const ROUNDS: Key = key("rounds", "a number from 1 to 1000000");
 pub(super) const SHADOW: Key = key("shadow", "0, or 1 for a node without memory behind it");
 pub(super) const SIZE: Key = key("size", "a size of 1 or more, as 100, 64K, 10M or 1G");
@@ -173,7 +175,7 @@ pub struct Spec {
 }
 
 /// Most keys that a command takes.
-pub(super) const MAX_KEYS: usize = 8;
+pub(super) const MAX_KEYS: usize = 10;
 
 /// The grammar.
 pub const COMMANDS: &[Spec] = &[
@@ -183,6 +185,8 @@ pub const COMMANDS: &[Spec] = &[
         keys: &[
             opt(&ORDER),
             opt(&NODE),
+            opt(&POLICY),
+            opt(&NODES),
             opt(&GFP),
             opt(&COUNT),
             opt(&TYPE),
@@ -396,7 +400,14 @@ pub const QUERIES: &[Spec] = &[
     Spec {
         verb: "would",
         noun: "",
-        keys: &[opt(&ORDER), opt(&TYPE), opt(&NODE), opt(&GFP)],
+        keys: &[
+            opt(&ORDER),
+            opt(&TYPE),
+            opt(&NODE),
+            opt(&POLICY),
+            opt(&NODES),
+            opt(&GFP),
+        ],
         meaning: "which zone would serve an allocation, and which rule stops the others",
         build: query::would,
     },

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Values that are lists: flags of a cache, sizes of zones, CPUs, distances.
+//! Values that are lists: flags of a cache, sizes of zones, CPUs, nodes, distances.
 //!
-//!   flags=poison,track    zones=dma32:16M,normal:48M    cpus=0-1,4    distance=10,20
+//!   flags=poison,track    zones=dma32:16M,normal:48M    cpus=0-1,4    nodes=0,2-3
+//!   distance=10,20
 //!
 //! # Locking     none: plain values; CPUs and distances borrow the checked text and read it again
 //!               when walked.
 //! # Cost        O(text).
-//! # Limits      a CPU list knows no strides (`0-7:1/2`).
+//! # Limits      a list of CPUs or nodes knows no strides (`0-7:1/2`).
 //! # Reference   lib/bitmap-str.c: bitmap_parselist(); include/linux/topology.h: LOCAL_DISTANCE.
 
 use core::fmt;
@@ -25,6 +26,8 @@ use super::value::{
 use crate::algo::units::{
     named,
     Bytes,
+    NodeId,
+    NodeMask,
     ZoneKind, //
 };
 
@@ -160,9 +163,31 @@ impl<'a> CpuList<'a> {
 }
 
 fn cpu_range(part: &str) -> Result<RangeInclusive<u32>, Refused<'_>> {
-    let cpu = |text| number_as(text, |cpu| (cpu <= CpuList::MAX_CPU).then_some(cpu));
+    range(part, CpuList::MAX_CPU)
+}
+
+fn range(part: &str, max: u32) -> Result<RangeInclusive<u32>, Refused<'_>> {
+    let number = |text| number_as(text, |number| (number <= max).then_some(number));
     let (first, last) = part.split_once('-').unwrap_or((part, part));
-    Ok(cpu(first)?..=cpu(last)?)
+    Ok(number(first)?..=number(last)?)
+}
+
+/// Calls `each` with the ranges of a list, if each of them lies above the one before.
+fn rising<'a>(
+    text: &'a str,
+    max: u32,
+    mut each: impl FnMut(RangeInclusive<u32>),
+) -> Result<(), Refused<'a>> {
+    let mut next = 0;
+    for part in text.split(',') {
+        let range = range(part, max)?;
+        if *range.start() < next || range.is_empty() {
+            return Err(Refused::new(Fault::Malformed, part));
+        }
+        next = *range.end() + 1;
+        each(range);
+    }
+    Ok(())
 }
 
 impl fmt::Display for CpuList<'_> {
@@ -173,16 +198,22 @@ impl fmt::Display for CpuList<'_> {
 
 impl<'a> Value<'a> for CpuList<'a> {
     fn read(text: &'a str) -> Result<Self, Refused<'a>> {
-        let mut next = 0;
-        for part in text.split(',') {
-            let range = cpu_range(part)?;
-            if *range.start() < next || range.is_empty() {
-                return Err(Refused::new(Fault::Malformed, part));
-            }
-            next = *range.end() + 1;
-        }
+        rising(text, Self::MAX_CPU, |_| ())?;
         // INVARIANT: every part was a range of CPUs and began after the one before.
         Ok(Self(text))
+    }
+}
+
+impl<'a> Value<'a> for NodeMask {
+    fn read(text: &'a str) -> Result<Self, Refused<'a>> {
+        let mut nodes = Self::EMPTY;
+        rising(text, NodeId::MAX, |range| {
+            // Each is at most the highest.
+            for node in range.filter_map(NodeId::new) {
+                nodes.insert(node);
+            }
+        })?;
+        Ok(nodes)
     }
 }
 

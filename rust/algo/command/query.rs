@@ -2,7 +2,7 @@
 
 //! What is written to a view before it is read, typed.
 //!
-//!   would     order=3 type=movable node=1 gfp=GFP_ATOMIC      all of them optional
+//!   would     order=3 type=movable node=1 policy=bind nodes=0-1 gfp=GFP_ATOMIC    all optional
 //!   page      pfn=0x1234 | addr=0xffff888000100000 | id=12
 //!   kmalloc   size=1500
 //!   gfp       gfp=GFP_KERNEL|__GFP_ZERO
@@ -15,7 +15,10 @@
 
 use core::fmt;
 
-use super::alloc::put;
+use super::alloc::{
+    put,
+    Placement, //
+};
 use super::args::Args;
 use super::error::ParseError;
 use super::grammar;
@@ -107,6 +110,8 @@ pub enum Query {
         migratetype: Option<Migratetype>,
         /// Where from; without it the node of the CPU that reads.
         node: Option<NodeWish>,
+        /// Which nodes it may come from.
+        placement: Placement,
         /// Its flags; without it GFP_KERNEL.
         gfp: Option<Gfp>,
     },
@@ -152,6 +157,7 @@ pub(super) fn would<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> 
         order: args.get(&grammar::ORDER)?,
         migratetype: args.get(&grammar::TYPE)?,
         node: args.get(&grammar::NODE)?,
+        placement: Placement::read(args)?,
         gfp: args.get(&grammar::GFP)?,
     }))
 }
@@ -199,11 +205,13 @@ impl fmt::Display for Query {
                 order,
                 migratetype,
                 node,
+                placement,
                 gfp,
             } => {
                 put(f, &grammar::ORDER, order)?;
                 put(f, &grammar::TYPE, migratetype.map(|it| Lower(it.name())))?;
                 put(f, &grammar::NODE, node)?;
+                placement.put(f)?;
                 put(f, &grammar::GFP, gfp)
             }
             Self::Page(PageQuery::Pfn(pfn)) => put(f, &grammar::PFN, Some(pfn)),
@@ -246,6 +254,7 @@ mod tests {
     #[test]
     fn queries_print_as_they_are_written() {
         reads(View::Would, "order=3 type=movable node=any gfp=GFP_ATOMIC");
+        reads(View::Would, "policy=interleave nodes=0,2-3 gfp=GFP_KERNEL");
         reads(View::Page, "pfn=4660");
         reads(View::Page, "addr=0xffff888000100000");
         reads(View::Page, "id=12");

@@ -44,6 +44,8 @@ fn canonical_line_has_the_keys_of_the_command() {
     for line in [
         "alloc pages",
         "alloc pages order=3 type=movable node=1 gfp=GFP_KERNEL count=4 memcg=/web kind=file tag=t1",
+        "alloc pages policy=local",
+        "alloc pages type=movable policy=interleave nodes=0,2-3 node=1 gfp=GFP_KERNEL",
         "alloc object size=100 node=any gfp=__GFP_ZERO|GFP_NOWAIT|0x1 count=2 memcg=/ kind=anon tag=x",
         "alloc object cache=kmalloc-64",
         "alloc percpu size=8 align=64 gfp=GFP_KERNEL count=1 tag=p",
@@ -91,6 +93,10 @@ fn values_are_read_in_every_spelling() {
     reads(
         "alloc pages type=MOVABLE kind=File",
         "alloc pages type=movable kind=file",
+    );
+    reads(
+        "alloc pages nodes=0,1,0x2,5-5,1000-1023 policy=BIND",
+        "alloc pages policy=bind nodes=0-2,5,1000-1023",
     );
     reads(
         "alloc pages gfp=2|GFP_DMA|0x1|GFP_DMA",
@@ -232,7 +238,7 @@ fn unknown_words_are_answered_with_the_known() {
     );
     is_bad(
         "alloc pages ordr=3",
-        "unknown key \"ordr\" for alloc pages; it takes order, node, gfp, count, type, memcg, kind, tag",
+        "unknown key \"ordr\" for alloc pages; it takes order, node, policy, nodes, gfp, count, type, memcg, kind, tag",
     );
     is_bad("drain now", "\"now\" is not key=value; drain takes nothing");
     is_bad(
@@ -307,6 +313,13 @@ fn malformed_names_and_lists_are_bad_input() {
         "memblock alloc base=0 size=1",
         "machine node=0 zones=normal",
         "machine node=0 zones=normal:1,normal:2",
+        "alloc pages nodes=",
+        "alloc pages nodes=1,0",
+        "alloc pages nodes=0-1,1",
+        "alloc pages nodes=3-1",
+        "alloc pages nodes=any",
+        "alloc pages policy=weighted",
+        "alloc object size=8 nodes=0",
         "machine node=0 cpus=1,0",
         "machine node=0 cpus=3-1",
         "machine node=0 cpus=0-1,1",
@@ -422,7 +435,9 @@ fn grammar_is_consistent() {
 #[test]
 fn help_shows_usage_and_each_key_once() {
     let help = Help.to_string();
-    assert!(help.starts_with("alloc pages [order= node= gfp= count= type= memcg= kind= tag=]\n"));
+    assert!(help.starts_with(
+        "alloc pages [order= node= policy= nodes= gfp= count= type= memcg= kind= tag=]\n"
+    ));
     assert!(help.contains("\nfree id=|tag=|all [defer=]\n"));
     assert!(help.contains("\nalloc object size=|cache= [node="));
     assert_eq!(

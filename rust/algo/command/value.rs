@@ -41,6 +41,7 @@ use crate::algo::units::{
     Pfn,
     PhysAddr, //
 };
+use crate::algo::zonelist::Mode;
 
 /// A value that was refused: the part that is wrong, and what is wrong with it.
 pub(super) struct Refused<'a> {
@@ -369,6 +370,12 @@ impl<'a> Value<'a> for Limit {
 }
 
 impl<'a> Value<'a> for Migratetype {
+    fn read(text: &'a str) -> Result<Self, Refused<'a>> {
+        word(text, Self::ALL, Self::name)
+    }
+}
+
+impl<'a> Value<'a> for Mode {
     fn read(text: &'a str) -> Result<Self, Refused<'a>> {
         word(text, Self::ALL, Self::name)
     }

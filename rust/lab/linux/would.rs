@@ -38,8 +38,12 @@ pub(super) fn asked(wish: &PagesWish) -> Result<Asked, Refusal> {
         None => None,
         Some(id) => Some(Node::get(id).ok_or(Refusal::NoNode(id))?),
     };
-    would::asked(wish.order, gfp.check()?, node)
-        .ok_or(Refusal::NotOffered("the node of this CPU is not online"))
+    let asked = would::asked(wish.order, gfp.check()?, node)
+        .ok_or(Refusal::NotOffered("the node of this CPU is not online"))?;
+    Ok(Asked {
+        nodes: wish.nodes,
+        ..asked
+    })
 }
 
 /// What an expression comes down to.

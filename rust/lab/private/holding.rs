@@ -47,6 +47,11 @@ impl Holding {
             order,
         }
     }
+
+    /// The block.
+    pub(super) fn block(&self) -> Block {
+        self.block
+    }
 }
 
 impl Drop for Holding {

@@ -31,6 +31,8 @@ fn value(key: &'static str) -> BoxedStrategy<String> {
     match key {
         "order" => number(0..=18).boxed(),
         "node" => number(0..=1023).boxed(),
+        "nodes" => "0(-3)?(,[4-7](,9-1[0-9])?)?".boxed(),
+        "policy" => "local|bind|Preferred|INTERLEAVE".boxed(),
         "count" | "rounds" | "threads" => number(1..=1_000_000).boxed(),
         "work" => "pair|bulk|batch|remote|floor".boxed(),
         "pattern" => "fifo|lifo|random".boxed(),
