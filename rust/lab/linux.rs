@@ -64,6 +64,7 @@ use crate::linux::{
     address,
     bench::Slots,
     bulk::Single,
+    cpu,
     gfp::Gfp,
     kmalloc::{
         self,
@@ -91,6 +92,7 @@ use crate::linux::{
     slub::Slub,
     vmalloc::Area,
     vmstat,
+    would::task_has_policy,
     PAGE_SHIFT, //
 };
 
@@ -283,13 +285,14 @@ impl Manager for Linux {
             Wanted::Percpu { size, align } => What::Percpu(*size, align.map(number)),
             Wanted::Vmalloc { size, align } => What::Vmalloc(*size, align.map(number)),
         };
+        let gfp = gfp.check()? | Gfp::NOWARN;
         let node = match request.node {
             None => None,
             Some(id) => Some(Node::get(id).ok_or(Refusal::NoNode(id))?),
         };
         Ok(Plan {
             what,
-            gfp: gfp.check()? | Gfp::NOWARN,
+            gfp,
             node,
             nodes: match request.wanted {
                 Wanted::Pages { nodes, .. } => nodes,
@@ -396,9 +399,12 @@ impl Plan {
 
     fn no_memory(&self, order: Order) -> Refusal {
         // A node without memory of its own has nothing to give when fallback is forbidden.
-        let alone = self
-            .node
-            .filter(|node| self.gfp.contains(Gfp::THISNODE) && !node.has_memory());
+        // Where none is named it is that of the CPU, unless the task has a policy.
+        let node = self.node.or_else(|| match task_has_policy() {
+            true => None,
+            false => Node::get(node::of_cpu(cpu::current())?),
+        });
+        let alone = node.filter(|node| self.gfp.contains(Gfp::THISNODE) && !node.has_memory());
         Refusal::NoMemory {
             order,
             alone: alone.map(|node| (node.id(), node.served_by())),

@@ -85,11 +85,10 @@ pub fn asked(order: Order, gfp: Gfp, node: Option<Node>) -> Option<Asked> {
 /// What this kernel goes by, and the calling task.
 pub fn rules() -> Rules {
     // SAFETY: These take nothing, and read constants of the kernel or fields of the calling task.
-    let (highatomic_first, is_realtime, has_policy, pageblock_order) = unsafe {
+    let (highatomic_first, is_realtime, pageblock_order) = unsafe {
         (
             ffi::oxmm_highatomic_first(),
             ffi::oxmm_task_is_realtime(),
-            ffi::oxmm_task_has_policy(),
             ffi::oxmm_pageblock_order(),
         )
     };
@@ -98,7 +97,7 @@ pub fn rules() -> Rules {
         avoids_mixing: cfg!(CONFIG_ZONE_DMA32),
         highatomic_first,
         is_realtime,
-        has_policy,
+        has_policy: task_has_policy(),
         has_many_nodes: Node::online().nth(1).is_some(),
         pageblock_order: Order::new(pageblock_order).unwrap_or(Order::MAX),
         max_order: MAX_ORDER,
@@ -194,6 +193,12 @@ fn kswapd(node: &Node) -> Kswapd {
         is_idle: !unsafe { is_empty(waiting) },
         is_hopeless: failures >= HOPELESS,
     }
+}
+
+/// Whether the calling task has a memory policy.
+pub fn task_has_policy() -> bool {
+    // SAFETY: Takes nothing, and reads a field of the calling task.
+    unsafe { ffi::oxmm_task_has_policy() }
 }
 
 /// Whether the cpuset of the calling task allows a node.

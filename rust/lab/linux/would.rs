@@ -34,11 +34,12 @@ pub(super) fn asked(wish: &PagesWish) -> Result<Asked, Refusal> {
     if let Some(migratetype) = wish.migratetype {
         gfp = gfp.with_type(migratetype)?;
     }
+    let gfp = gfp.check()?;
     let node = match wish.node {
         None => None,
         Some(id) => Some(Node::get(id).ok_or(Refusal::NoNode(id))?),
     };
-    let asked = would::asked(wish.order, gfp.check()?, node)
+    let asked = would::asked(wish.order, gfp, node)
         .ok_or(Refusal::NotOffered("the node of this CPU is not online"))?;
     Ok(Asked {
         nodes: wish.nodes,
