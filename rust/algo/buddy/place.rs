@@ -13,6 +13,7 @@
 use super::{
     FRAMES,
     PAGEBLOCKS,
+    PAGEBLOCK_ORDER,
     REGION_ORDER, //
 };
 use crate::algo::units::Order;
@@ -69,6 +70,17 @@ impl Offset {
         // CAST: loses nothing: 15 bits less 9.
         // INVARIANT: `FRAMES` >> 9 is `PAGEBLOCKS`.
         PageblockIdx((self.0 >> 9) as u8)
+    }
+
+    /// Returns the pageblocks of the block of this order, of 9 or above, that the frame is in, as
+    /// bits of a mask.
+    pub(super) const fn pageblocks(self, order: Order) -> u64 {
+        let first = self.align_down(order).pageblock();
+        match order.get().checked_sub(PAGEBLOCK_ORDER.get()) {
+            Some(part @ 0..6) => (u64::MAX >> (64 - (1 << part))) << first.bit(),
+            Some(_) => u64::MAX,
+            None => first.mask(),
+        }
     }
 
     /// Returns the frame's position in its pageblock.
@@ -150,6 +162,21 @@ mod tests {
         let some = Offset::new(5 * 512 + 7).unwrap();
         assert_eq!(Offset::of(some.pageblock(), some.bit()), some);
         assert_eq!(some.pageblock().first().get(), 5 * 512);
+    }
+
+    /// Pageblock 5, the pair 4 and 5, the four from 4 on, and the region.
+    #[test]
+    fn a_block_has_the_pageblocks_that_it_covers() {
+        let frame = Offset::new(5 * 512 + 7).unwrap();
+        for (order, mask) in [
+            (8, 1 << 5),
+            (9, 1 << 5),
+            (10, 3 << 4),
+            (11, 15 << 4),
+            (15, u64::MAX),
+        ] {
+            assert_eq!(frame.pageblocks(Order::new(order).unwrap()), mask);
+        }
     }
 
     #[test]

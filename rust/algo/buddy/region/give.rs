@@ -92,28 +92,62 @@ impl Region {
         Ok(state.kind())
     }
 
-    /// Gives frames back, each by its number in the zone, of which the low bits are its place here;
-    /// `count` is told the types that they count as, with the frames of each.
+    /// Gives blocks of an order below 9 back, each by the number of its first frame in the zone, of
+    /// which the low bits are its place here; `count` is told the types that they count as, with the
+    /// frames of each.
     ///
-    /// A frame that is free or was never added is left out. Frames of a word that come in a row are
-    /// given in one go.
-    pub fn give_frames(&mut self, frames: &[u32], mut count: impl FnMut(Migratetype, usize)) {
-        let mut rest = frames;
+    /// A block of which a frame is free or was never added is left out. Blocks of a word that come
+    /// in a row are given in one go.
+    pub fn give_many(
+        &mut self,
+        order: Order,
+        blocks: &[u32],
+        mut count: impl FnMut(Migratetype, usize),
+    ) {
+        match order.get() {
+            0 => self.give_words_of::<0>(blocks, count),
+            1 => self.give_words_of::<1>(blocks, count),
+            2 => self.give_words_of::<2>(blocks, count),
+            3 => self.give_words_of::<3>(blocks, count),
+            4 => self.give_words_of::<4>(blocks, count),
+            5 => self.give_words_of::<5>(blocks, count),
+            _ => {
+                for first in blocks {
+                    if let Ok(kind) = self.give(Offset::new_masked(usize_from(*first)), order) {
+                        count(kind, order.nr_pages().get());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives blocks of an order below 6 back: see `give_many`.
+    fn give_words_of<const ORDER: u32>(
+        &mut self,
+        blocks: &[u32],
+        mut count: impl FnMut(Migratetype, usize),
+    ) {
+        let block = u64::MAX >> (64 - (1u32 << ORDER));
+        let mut rest = blocks;
         // What counts as of the same type is counted together.
         let (mut alike, mut nr_alike) = (State::NONE, 0);
         while let [first, after @ ..] = rest {
             let at = Offset::new_masked(usize_from(*first));
-            let mut bits = 1u64 << (first % 64);
+            let mut bits = block << (first % 64);
             rest = after;
             while let [next, after @ ..] = rest {
                 if (next ^ first) >= 64 {
                     break;
                 }
-                bits |= 1u64 << (next % 64);
+                bits |= block << (next % 64);
                 rest = after;
             }
-            let is_single = bits & (bits - 1) == 0;
-            let nr = if is_single { 1 } else { words::ones(bits) };
+            let is_single = bits == block << (first % 64);
+            let nr = if is_single {
+                1 << ORDER
+            } else {
+                words::ones(bits)
+            };
             let Some((state, word)) = self.set(at, bits) else {
                 if let Ok(kind) = self.give_with_care(at, bits) {
                     count(kind, nr);

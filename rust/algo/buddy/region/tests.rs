@@ -269,3 +269,38 @@ fn check_finds_what_does_not_fit_together() {
         Err(Violation::Summary)
     );
 }
+
+/// Blocks of each order, given in a row and out of order, leave what single gives leave; what is
+/// free already is left out.
+#[test]
+fn many_blocks_given_are_as_many_single_ones() {
+    for size in 0..9 {
+        let order = order(size);
+        let step = order.nr_pages().get();
+        let places = [0, 1, 3, 2, 7, 70, 71, 5].map(|it| it * step % 4096);
+        let mut blocks: Vec<_> = places
+            .iter()
+            .map(|&it| u32::try_from(it).unwrap())
+            .collect();
+        blocks.sort_unstable();
+        blocks.dedup();
+        blocks.rotate_left(2);
+        let [mut one, mut many] = [Movable, Reclaimable].map(|it| region(&[it; 8]));
+        for region in [&mut one, &mut many] {
+            assert!(region.take_at(at(0), Order::new(12).unwrap()));
+        }
+        for block in &blocks {
+            one.give(at(usize_from(*block)), order).unwrap();
+        }
+        let mut counted = 0;
+        many.give_many(order, &blocks, |kind, frames| {
+            assert!(frames == 0 || kind == Reclaimable);
+            counted += frames;
+        });
+        assert_eq!(counted, blocks.len() * step);
+        assert_eq!((many.check(), many.free()), (Ok(()), one.free()));
+        assert_eq!((one.words, one.whole), (many.words, many.whole));
+        many.give_many(order, &blocks, |_, frames| assert_eq!(frames, 0));
+        assert_eq!((many.check(), many.free()), (Ok(()), one.free()));
+    }
+}

@@ -81,9 +81,15 @@ impl<M: Memory> Zone<M> {
     #[inline]
     pub(super) fn list_for(&self, frame: FrameIdx, order: Order) -> ListIdx {
         let block = frame.index() >> PAGEBLOCK_ORDER.get();
-        let byte = self.memory.types().get(block);
-        let byte = byte.map_or(LIST, |it| it.load(Relaxed));
-        ListIdx::at(order, byte & LIST)
+        let types = self.memory.types();
+        let byte = |block: usize| types.get(block).map_or(LIST, |it| it.load(Relaxed));
+        let mut list = byte(block);
+        if order > PAGEBLOCK_ORDER {
+            // Above that there are lists of pairs alone. One pageblock that is to go to its region
+            // takes the other with it, for `LIST` has all bits; so do a movable and a reclaimable.
+            list |= byte(block + 1);
+        }
+        ListIdx::at(order, list & LIST)
     }
 
     /// Frees a block, on any CPU.
@@ -204,9 +210,9 @@ impl<M: Memory> Zone<M> {
     /// Gives blocks of the same order back to their regions, in whatever order.
     fn give_back(&self, order: Order, blocks: &mut [u32]) {
         let mut change = [0; Migratetype::COUNT];
-        match order {
-            PAGEBLOCK_ORDER => self.give_pageblocks(blocks, &mut change),
-            _ => self.give_others(order, blocks, &mut change),
+        match order < PAGEBLOCK_ORDER {
+            true => self.give_others(order, blocks, &mut change),
+            false => self.give_pageblocks(order, blocks, &mut change),
         }
         for (&migratetype, &frames) in Migratetype::ALL.iter().zip(&change) {
             if frames > 0 {
@@ -215,7 +221,7 @@ impl<M: Memory> Zone<M> {
         }
     }
 
-    /// Gives blocks back that are no pageblocks.
+    /// Gives blocks back that are smaller than a pageblock.
     fn give_others(&self, order: Order, blocks: &mut [u32], change: &mut Change) {
         for window in blocks.chunks_mut(WINDOW) {
             let mut rest = window;
@@ -224,30 +230,32 @@ impl<M: Memory> Zone<M> {
                 let (now, later) = rest.split_at_mut(here);
                 rest = later;
                 let region = FrameIdx::new(first).region();
-                self.on_region(region, |it| match order {
-                    Order::ZERO => it.give_frames(now, |migratetype, frames| {
+                self.on_region(region, |it| {
+                    it.give_many(order, now, |migratetype, frames| {
                         count(change, migratetype, frames);
-                    }),
-                    _ => give_blocks(it, order, now, change),
+                    })
                 });
             }
         }
     }
 
-    /// Gives pageblocks back: those of a region together, unless too many regions have some.
-    fn give_pageblocks(&self, blocks: &[u32], change: &mut Change) {
+    /// Gives pageblocks back, or larger blocks: those of a region together, unless too many regions
+    /// have some.
+    fn give_pageblocks(&self, order: Order, blocks: &[u32], change: &mut Change) {
         let mut slots = [(0, 0u64); SLOTS];
         let mut give = |(region, mask): (usize, u64)| {
             if mask != 0 {
                 self.on_region(region, |it| give_mask(it, mask, change));
             }
         };
+        // Pageblocks of a larger block may have changed their types apart from each other.
+        let mask_of = |it: FrameIdx| it.offset().pageblocks(order);
         let mut rest = blocks.iter().map(|&it| FrameIdx::new(it)).peekable();
         while let Some(first) = rest.next() {
             let region = first.region();
-            let mut mask = first.offset().pageblock().mask();
+            let mut mask = mask_of(first);
             while let Some(next) = rest.next_if(|it| it.region() == region) {
-                mask |= next.offset().pageblock().mask();
+                mask |= mask_of(next);
             }
             let slot = &mut slots[region % SLOTS];
             if slot.0 != region {
@@ -396,19 +404,6 @@ fn give_mask(region: &mut Region, pageblocks: u64, change: &mut Change) {
         let wanted = |it: &PageblockIdx| pageblocks >> it.get() & 1 == 1;
         for at in PageblockIdx::all().filter(wanted) {
             if let Ok(migratetype) = region.give(at.first(), PAGEBLOCK_ORDER) {
-                count(change, migratetype, size);
-            }
-        }
-    }
-}
-
-fn give_blocks(region: &mut Region, order: Order, blocks: &[u32], change: &mut Change) {
-    // Pageblocks of a larger block may have changed their types apart from each other.
-    let part = order.min(PAGEBLOCK_ORDER);
-    let size = part.nr_pages().get();
-    for first in blocks.iter().map(|&it| FrameIdx::new(it).offset().get()) {
-        for at in (first..first + order.nr_pages().get()).step_by(size) {
-            if let Ok(migratetype) = region.give(Offset::new_masked(at), part) {
                 count(change, migratetype, size);
             }
         }
