@@ -181,11 +181,27 @@ pub enum Miss {
     Corrupt(FrameIdx),
 }
 
+/// A value on a cache line of its own, and on the line that is fetched with it.
+#[derive(Default)]
+#[repr(align(128))]
+pub struct Apart<T>(T);
+
+impl<T> core::ops::Deref for Apart<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
 /// The numbers of a zone that allocation goes by; all are frames.
+///
+/// What every operation reads is on another line of the cache than what each refill writes.
 #[derive(Default)]
 pub struct Figures {
     /// Free ones in regions, those of isolated pageblocks apart (NR_FREE_PAGES).
-    pub free: AtomicIsize,
+    pub free: Apart<AtomicIsize>,
     /// Those of them in CMA areas (NR_FREE_CMA_PAGES).
     pub free_cma: AtomicIsize,
     /// Those of them in the highatomic reserve (nr_free_highatomic).
@@ -328,7 +344,7 @@ impl<M: Memory> Zone<M> {
                 Err(miss) => return Err(miss),
             }
         }
-        match self.alloc_direct(lists, want) {
+        match self.alloc_direct(cpu, lists, want) {
             Err(Miss::Empty) => self.alloc_cold(lists, want),
             done => done,
         }
@@ -408,9 +424,12 @@ impl<M: Memory> Zone<M> {
     }
 
     /// Allocates a block past the lists (rmqueue_buddy()).
-    fn alloc_direct(&self, lists: &M::Lists, want: &Want) -> Result<FrameIdx, Miss> {
+    fn alloc_direct(&self, cpu: usize, lists: &M::Lists, want: &Want) -> Result<FrameIdx, Miss> {
         let mut frame = None;
-        let mut hint = 0;
+        let mut hint = lists.with(|pcp| {
+            self.settle_down(pcp, cpu);
+            pcp.hint(want.migratetype)
+        });
         let mut out = |at| frame = Some(at);
         let reserve = Want {
             migratetype: Migratetype::HighAtomic,
@@ -435,7 +454,10 @@ impl<M: Memory> Zone<M> {
         if want.flags.has(AllocFlag::HighAtomic) {
             self.reserve_highatomic(at, want.order);
         }
-        lists.with(|pcp| note_alloc(pcp, want));
+        lists.with(|pcp| {
+            pcp.set_hint(want.migratetype, hint);
+            note_alloc(pcp, want);
+        });
         Ok(at)
     }
 }

@@ -335,6 +335,10 @@ impl<M: Memory> Zone<M> {
         let fits = |it: Summary| it.largest_broken(want.migratetype) >= Some(want.order);
         let here = self.memory.summaries().get(usize_from(at));
         let here = here.map_or(Summary::EMPTY, |it| Summary::new(it.load(Relaxed)));
+        // However few free frames others have: their summaries are on lines that others write.
+        if fits(here) && here.free() <= FEW {
+            return at;
+        }
         let (mut best, mut fewest, mut looked_at) = (at, usize::MAX, 0);
         let _ = self.each_region(row, usize_from(at), |region, summary| {
             if fits(summary) && summary.free() < fewest {
