@@ -2,14 +2,14 @@
 
 //! Where a zone of the private manager keeps its state: in memory of the kernel's heap.
 //!
-//!   regions    one lock and 4.4 KiB each           lists   one lock and 16 KiB for each CPU
+//!   regions    one lock and 4.4 KiB each           lists   one lock and 18 KiB for each CPU
 //!   summaries, index, types, huge states   a few bytes a region, read without a lock
 //!   states     32 KiB a region, allocated when a block of it is first given out
 //!
 //! # Locking     regions and lists have locks of their own, see lock.rs; the rest are atomics. States
 //!               are published by a store with release and found by a load with acquire
 //!               ([`SetOnce`]), and stay until the zone goes.
-//! # Cost        37 KiB per GiB, and 16 KiB for each CPU; 256 KiB per GiB more for states, once
+//! # Cost        37 KiB per GiB, and 18 KiB for each CPU; 256 KiB per GiB more for states, once
 //!               used.
 //! # Limits      the memory comes from any node.
 //! # Reference   algo/buddy/zone.rs: `Memory`.

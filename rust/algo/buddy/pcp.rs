@@ -2,15 +2,15 @@
 
 //! Page lists of one CPU and zone: stacks of free blocks, and how large they may grow.
 //!
-//!   list     U0 M0 R0  U1 M1 R1  ...  U8 M8 R8  UR9 M9  cold
+//!   list     U0 M0 R0  U1 M1 R1  ...  U8 M8 R8  UR9 M9  UR10 M10  cold
 //!   entries  [ oldest ... latest |          ]      push and pop at the end; a drain takes the
 //!                                                  oldest, which are cold
 //!
 //! # Locking     `&mut self`; lock rank 4, see guarded.rs. Regions are locked inside.
-//! # Cost        push and pop O(1); a drain moves what stays, at most 4 KiB; 16 KiB a CPU and zone.
+//! # Cost        push and pop O(1); a drain moves what stays, at most 4 KiB; 18 KiB a CPU and zone.
 //! # Limits      a list is an array: it holds at most [`ListIdx::capacity`] blocks, where Linux's
 //!               are bounded by `high` alone, and `high` is cut to what the arrays can hold.
-//!               Pageblocks, whose lists are drained apart, do not count for `high`.
+//!               Pageblocks and larger blocks, whose lists are drained apart, do not count for `high`.
 //! # Reference   `mm/page_alloc.c`: `order_to_pindex()`, `nr_pcp_alloc()`, `nr_pcp_free()`,
 //!               `nr_pcp_high()`, `free_frozen_page_commit()`, `decay_pcp_high()`.
 
@@ -76,18 +76,20 @@ named! {
 /// What each operation needs comes first, on two cache lines.
 #[repr(C, align(64))]
 pub struct Pcp {
-    /// How many they hold, pageblocks apart.
+    /// How many they hold, in blocks smaller than pageblocks.
     count: u32,
-    /// How many frames the lists may hold before some go back, pageblocks apart.
+    /// How many frames the lists may hold before some go back, in blocks smaller than pageblocks.
     high: u32,
     /// How often `batch` is doubled for the next refill.
     alloc_factor: u32,
     /// Frames freed in a row.
     free_count: u32,
-    /// How often two is doubled for the next refill with pageblocks.
+    /// How often the batch is doubled for the next refill with blocks of orders 1 to 8.
+    order_factor: u32,
+    /// How often two is doubled for the next refill with pageblocks or larger blocks.
     huge_factor: u32,
-    /// How many pageblocks a list may hold.
-    huge_limit: u32,
+    /// How many pageblocks a list may hold, and how many of the blocks above.
+    huge_limit: [u32; 2],
     /// The last free was one of a high order (PCPF_PREV_FREE_HIGH_ORDER).
     freed_high_order: bool,
     tuning: Tuning,
@@ -108,6 +110,7 @@ impl Pcp {
             high: tuning.high_min,
             alloc_factor: 0,
             free_count: 0,
+            order_factor: 0,
             huge_factor: 0,
             huge_limit: tuning.huge_limit(),
             freed_high_order: false,
@@ -204,9 +207,9 @@ impl Pcp {
 
     /// The frames in all lists; `None` if what is kept of them says something else.
     pub fn recount(&self) -> Option<usize> {
-        let huge = |list: &ListIdx| list.is_huge();
-        let huge = ListIdx::all().filter(huge).map(|list| self.length(list));
-        let huge = huge.sum::<usize>() << PAGEBLOCK_ORDER.get();
+        let frames = |list: ListIdx| self.length(list) << list.order().get();
+        let huge = ListIdx::all().filter(|list| list.is_huge());
+        let huge = huge.map(frames).sum::<usize>();
         (self.count() == usize_from(self.count) + huge).then_some(self.count())
     }
 

@@ -57,6 +57,40 @@ fn free(zone: &LoneZone) -> usize {
     usize::try_from(zone.figures().free.load(Relaxed)).unwrap()
 }
 
+/// | 0 | 1 isolated |  A pair of pageblocks lies on no list of a CPU if one of the two may not be
+/// allocated.
+#[test]
+fn a_pair_with_an_isolated_pageblock_goes_to_its_region() {
+    let tuning = Tuning {
+        batch: 63,
+        high_min: 1000,
+        high_max: 1 << 20,
+        keeps_high_batch: true,
+    };
+    let zone: LoneZone = zone(1, 1, tuning);
+    zone.add(FrameIdx::new(0), NrPages::new(32_768), Migratetype::Movable);
+    let want = Want::new(
+        order(10),
+        Migratetype::Movable,
+        AllocFlags::new(Watermark::Min),
+    );
+    for isolated in [None, Some(0), Some(512)] {
+        let block = zone.alloc(0, &want).unwrap();
+        zone.drain(0);
+        if let Some(at) = isolated {
+            let second = span(block.index() + at, 512);
+            assert_eq!(zone.isolate_range(second, Unmovable::Accept), Ok(()));
+        }
+        assert_eq!(zone.free(0, block, order(10)), Ok(()));
+        assert_eq!(zone.check(1), Ok(()));
+        let on_lists = zone.drain(0);
+        let expected = if isolated.is_none() { 1024 } else { 0 };
+        assert_eq!(on_lists, NrPages::new(expected), "{isolated:?}");
+        zone.undo_isolation(span(block.index(), 1024));
+    }
+    assert_eq!(free(&zone), 32_768);
+}
+
 /// 700 frames from 32500 on lie in both regions; each block may be freed alone.
 #[test]
 fn an_exact_range_crosses_regions() {

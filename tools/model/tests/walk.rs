@@ -231,7 +231,8 @@ fn asked(board: &Board, order: u32, flags: &[Flag], more: &[Flag]) -> Asked {
     board.ask(Order::new(order).unwrap(), flags, 0, 0)
 }
 
-/// A machine of two nodes on which requests have taken what the slow path gives without reclaim.
+/// A machine of two nodes on which requests have taken what the slow path gives without reclaim, and
+/// what lay on lists.
 fn exhausted(order: u32) -> Board {
     let part = |node, kind, blocks: u32| Part {
         node,
@@ -248,7 +249,10 @@ fn exhausted(order: u32) -> Board {
         1024,
     );
     let asked = asked(&board, order, KERNEL, &[]);
-    while ask(&board, 0, asked) {}
+    while ask(&board, 0, asked) {
+        while ask(&board, 0, asked) {}
+        board.drain_all();
+    }
     let _ = board.take_steps();
     board
 }

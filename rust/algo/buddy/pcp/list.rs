@@ -2,14 +2,15 @@
 
 //! Which lists a CPU keeps of a zone, and where they lie in its array.
 //!
-//!   0   1   2   3   4        25  26  27   28  29
-//!   U0  M0  R0  U1  M1  ...  M8  R8  UR9  M9  UMR0, the cold one
+//!   0   1   2   3   4        25  26  27   28  29    30   31
+//!   U0  M0  R0  U1  M1  ...  M8  R8  UR9  M9  UR10  M10  UMR0, the cold one
 //!
 //! # Locking     none: numbers.
 //! # Cost        tables that are made by the compiler.
-//! # Limits      there are no lists above order 9.
+//! # Limits      there are no lists above order 10.
 //! # Reference   `mm/page_alloc.c`: `order_to_pindex()`, `pcp_allowed_order()`, which leave orders 4
-//!               to 8 to the zone's lock: there Linux is slowest, and two CPUs wait for each other.
+//!               to 8 and 10 to the zone's lock: there Linux is slowest, and two CPUs wait for each
+//!               other.
 
 use super::super::PAGEBLOCK_ORDER;
 use crate::algo::{
@@ -26,25 +27,29 @@ const LOW_ORDERS: usize = PAGEBLOCK_ORDER.index();
 /// Types that have lists of their own.
 pub(super) const TYPES: usize = 3;
 
+/// Orders from that of a pageblock on that have lists.
+const HUGE_ORDERS: usize = 2;
+
 /// The list of frames that are not to be allocated again: see [`ListIdx::COLD`].
 const COLD: usize = LISTS - 1;
 
-/// Blocks that a list of each order holds; the last is for pageblocks.
-const CAPACITY: [u16; LOW_ORDERS + 1] = [832, 124, 64, 64, 32, 16, 8, 8, 4, 128];
+/// Blocks that a list of each order holds; the last two are for pageblocks and pairs of them.
+const CAPACITY: [u16; LOW_ORDERS + HUGE_ORDERS] = [832, 124, 64, 64, 32, 16, 8, 8, 4, 128, 16];
 
 /// How many lists there are.
-pub const LISTS: usize = LOW_ORDERS * TYPES + 3;
+pub const LISTS: usize = LOW_ORDERS * TYPES + 2 * HUGE_ORDERS + 1;
 
-/// Places for lists: a power of two, so that a number of five bits needs no check.
-pub(super) const PLACES: usize = 32;
+/// Places for lists: a power of two, so that a number of six bits needs no check.
+pub(super) const PLACES: usize = 64;
 
 const _: () = assert!(LISTS < PLACES);
 
-/// The list of pageblocks that do not move; that of those which do is the next.
-const HUGE: usize = LISTS - 3;
+/// The list of pageblocks that do not move; that of those which do is the next, and then come the
+/// two of larger blocks.
+const HUGE: usize = LOW_ORDERS * TYPES;
 
 /// Frames that are kept to be given back.
-const COLD_CAPACITY: u16 = 384;
+const COLD_CAPACITY: u16 = 352;
 
 /// Blocks that a list holds.
 const fn capacity(list: usize) -> u16 {
@@ -83,7 +88,7 @@ const fn order(list: usize) -> usize {
     } else if list == COLD {
         0
     } else {
-        LOW_ORDERS
+        LOW_ORDERS + (list - HUGE) / 2
     }
 }
 
@@ -147,11 +152,16 @@ static NUMBERS: [[u8; 4]; PLACES] = {
     let mut numbers = [[PLACES as u8 - 1; 4]; PLACES];
     let mut list = 0;
     while list < HUGE {
-        // CAST: 29.
+        // CAST: at most 31.
         numbers[list / TYPES][list % TYPES] = list as u8;
         list += 1;
     }
-    numbers[LOW_ORDERS] = [HUGE as u8, HUGE as u8 + 1, HUGE as u8, PLACES as u8 - 1];
+    while list < COLD {
+        // CAST: as above.
+        let (fixed, movable) = (list as u8, list as u8 + 1);
+        numbers[order(list)] = [fixed, movable, fixed, PLACES as u8 - 1];
+        list += 2;
+    }
     numbers
 };
 
@@ -210,7 +220,7 @@ impl ListIdx {
     /// A frame that is freed far from where the CPU allocates goes there: were it allocated next,
     /// holes would stay where they are for ever. It is allocated from when there is nothing else.
     pub(in crate::algo::buddy) const COLD: Self = Self {
-        // CAST: 29.
+        // CAST: 31.
         number: COLD as u8,
         order: Order::ZERO,
     };
@@ -223,7 +233,7 @@ impl ListIdx {
 
     /// Every list, in the order of their numbers.
     pub fn all() -> impl Iterator<Item = Self> {
-        // CAST: 30, and at most 9.
+        // CAST: 32, and at most 10.
         // INVARIANT: the range ends below `LISTS`.
         (0..LISTS as u8).filter_map(|number| {
             let order = Order::new(order(number.into()) as u32)?;
@@ -238,10 +248,10 @@ impl ListIdx {
         self.number as usize & (PLACES - 1)
     }
 
-    /// Whether its blocks are pageblocks.
+    /// Whether its blocks are pageblocks, or larger.
     #[inline]
     pub const fn is_huge(self) -> bool {
-        self.order.index() == LOW_ORDERS
+        self.order.index() >= LOW_ORDERS
     }
 
     /// The order of its blocks.
@@ -253,9 +263,11 @@ impl ListIdx {
     /// The types it holds.
     pub const fn types(self) -> PcpTypes {
         match self.index() {
-            HUGE => PcpTypes::NotMovable,
             COLD => PcpTypes::All,
-            list if list > HUGE => PcpTypes::Movable,
+            list if list >= HUGE => match (list - HUGE) % 2 {
+                0 => PcpTypes::NotMovable,
+                _ => PcpTypes::Movable,
+            },
             list => match list % TYPES {
                 0 => PcpTypes::Unmovable,
                 1 => PcpTypes::Movable,

@@ -15,9 +15,10 @@ fn list(order: u32, migratetype: Migratetype) -> ListIdx {
     ListIdx::of(Order::new(order).unwrap(), migratetype).unwrap()
 }
 
-/// U0 M0 R0 U1 ... R3, then one for huge pages that do not move and one for those that do.
+/// U0 M0 R0 U1 ... R8, then one for huge pages that do not move and one for those that do, and the
+/// same for pairs of them.
 #[test]
-fn lists_are_numbered_as_in_linux() {
+fn lists_are_numbered_by_order_and_type() {
     use Migratetype::{Cma, HighAtomic, Movable, Reclaimable, Unmovable};
     for (order, migratetype, index) in [
         (0, Unmovable, 0),
@@ -29,13 +30,16 @@ fn lists_are_numbered_as_in_linux() {
         (9, Unmovable, 27),
         (9, Reclaimable, 27),
         (9, Movable, 28),
+        (10, Unmovable, 29),
+        (10, Reclaimable, 29),
+        (10, Movable, 30),
         (0, HighAtomic, 1),
         (0, Cma, 1),
     ] {
         assert_eq!(list(order, migratetype).index(), index);
         assert_eq!(list(order, migratetype).order().get(), order);
     }
-    for order in [10, 11, 18] {
+    for order in [11, 18] {
         assert_eq!(ListIdx::of(Order::new(order).unwrap(), Movable), None);
     }
     assert_eq!(ListIdx::all().count(), LISTS);
@@ -110,14 +114,28 @@ fn refills_grow_in_a_row() {
     assert_eq!(refill(&mut pcp), 63);
 }
 
-/// Of order 3 an eighth of a batch is taken, of order 8 two blocks.
+/// Of order 3 an eighth of a batch is taken, then twice that and so on up to what the list holds; of
+/// order 8 two blocks.
 #[test]
-fn refills_of_high_orders_are_small() {
+fn refills_of_high_orders_begin_small() {
     let mut pcp = Pcp::new(TUNING);
     let pressure = Pressure::default();
-    let movable = Migratetype::Movable;
-    assert_eq!(pcp.refill_blocks(list(3, movable), pressure), 7);
-    assert_eq!(pcp.refill_blocks(list(8, movable), pressure), 2);
+    let (third, eighth) = (list(3, Migratetype::Movable), list(8, Migratetype::Movable));
+    let sizes: Vec<_> = (0..5).map(|_| pcp.refill_blocks(third, pressure)).collect();
+    assert_eq!(sizes, [7, 15, 31, 63, 64]);
+    let low = Pressure {
+        is_below_high: true,
+        ..pressure
+    };
+    let sizes: Vec<_> = (0..3).map(|_| pcp.refill_blocks(third, low)).collect();
+    assert_eq!(sizes, [7, 7, 7]);
+    pcp.refill_blocks(third, pressure);
+    assert_eq!(Pcp::new(TUNING).refill_blocks(eighth, pressure), 2);
+    for at in 0..5 {
+        assert!(pcp.push(third, 8 * at));
+        pcp.excess(third, pressure);
+    }
+    assert_eq!(pcp.refill_blocks(third, pressure), 7);
 }
 
 /// Pageblocks: 2, 4, 8 ... in a row, up to what an eighth of the zone allows; three of four go
@@ -140,6 +158,43 @@ fn pageblocks_are_kept_by_a_limit_of_their_own() {
         .collect();
     assert!(excess[..16].iter().all(|&it| it == 0));
     assert_eq!(excess[16], 15 * 512);
+}
+
+/// Pairs of pageblocks: a quarter as many, and none where one is more than the CPU's share.
+#[test]
+fn pairs_of_pageblocks_are_few() {
+    for (high_max, most) in [(1 << 20, 15), (16 << 10, 4), (1 << 10, 1), (1 << 9, 0)] {
+        let mut pcp = Pcp::new(Tuning { high_max, ..TUNING });
+        let (movable, pressure) = (list(10, Migratetype::Movable), Pressure::default());
+        let refills = (0..6).map(|_| pcp.refill_blocks(movable, pressure));
+        assert_eq!(refills.max(), Some(most.max(1)), "{high_max}");
+        let mut kept = 0;
+        for at in 0..40 {
+            assert!(pcp.push(movable, at * 1024));
+            let excess = pcp.excess(movable, pressure);
+            pcp.drain(movable, excess, |_, _| {});
+            kept = kept.max(pcp.length(movable));
+        }
+        assert_eq!(kept, most, "{high_max}");
+        assert_eq!(pcp.recount(), Some(pcp.count()));
+    }
+}
+
+/// A list that goes back takes nothing of another with it.
+#[test]
+fn a_list_that_is_too_long_goes_back_alone() {
+    let mut pcp = Pcp::new(Tuning {
+        high_max: 1 << 9,
+        ..TUNING
+    });
+    let (pairs, frames) = (
+        list(10, Migratetype::Movable),
+        list(0, Migratetype::Movable),
+    );
+    assert!(pcp.push(frames, 7) && pcp.push(pairs, 1024));
+    let excess = pcp.excess(pairs, Pressure::default());
+    pcp.drain(pairs, excess, |_, _| {});
+    assert_eq!((pcp.length(pairs), pcp.length(frames)), (0, 1));
 }
 
 /// Lists without a size take one block at a time and give it back at once.

@@ -4,7 +4,9 @@
 //!
 //! # Locking     part of the lists, see pcp.rs.
 //! # Cost        O(1); a free that stays below `high` is a few comparisons.
-//! # Limits      as in pcp.rs.
+//! # Limits      as in pcp.rs. Refills of orders 1 to 8 grow too, and of what is freed in a row half
+//!               a list may stay where the kernel lets a batch: there the zone's lock costs more
+//!               the more CPUs take it.
 //! # Reference   `mm/page_alloc.c`: `nr_pcp_alloc()`, `nr_pcp_free()`, `nr_pcp_high()`,
 //!               `free_frozen_page_commit()`, `decay_pcp_high()`.
 
@@ -17,6 +19,11 @@ use crate::algo::units::{
     usize_from,
     Order, //
 };
+
+/// A number of blocks of a list.
+fn narrow(blocks: usize) -> u32 {
+    u32::try_from(blocks).unwrap_or(u32::MAX)
+}
 
 /// What the lists are tuned by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,13 +40,23 @@ pub struct Tuning {
 
 impl Tuning {
     /// How many pageblocks a list may hold: with all CPUs' no more than an eighth of the zone, which
-    /// is what `high_max` is made of.
-    pub(super) const fn huge_limit(self) -> u32 {
-        match self.high_max >> (PAGEBLOCK_ORDER.get() + 1) {
-            0 => 1,
-            blocks @ 1..HUGE_MAX => blocks,
-            _ => HUGE_MAX,
-        }
+    /// is what `high_max` is made of; and how many of the blocks above: half of that, and none where
+    /// one is more than the CPU's share.
+    pub(super) const fn huge_limit(self) -> [u32; 2] {
+        let share = self.high_max >> (PAGEBLOCK_ORDER.get() + 1);
+        [
+            match share {
+                0 => 1,
+                blocks @ 1..HUGE_MAX => blocks,
+                _ => HUGE_MAX,
+            },
+            match share {
+                0 => 0,
+                1..4 => 1,
+                share if share >> 2 < LARGER_MAX => share >> 2,
+                _ => LARGER_MAX,
+            },
+        ]
     }
 }
 
@@ -54,6 +71,9 @@ pub struct Pressure {
 
 /// The most pageblocks that a list may hold: that of them a drain of half gives several to a region.
 const HUGE_MAX: u32 = 127;
+
+/// The same of blocks above that.
+const LARGER_MAX: u32 = 15;
 
 /// `CONFIG_PCP_BATCH_SCALE_MAX`.
 const BATCH_SCALE_MAX: u32 = 5;
@@ -80,8 +100,8 @@ impl Pcp {
     pub fn refill_blocks(&mut self, list: ListIdx, pressure: Pressure) -> usize {
         if list.is_huge() {
             let blocks = 2 << self.huge_factor;
-            self.huge_factor = (self.huge_factor + 1).min(4);
-            return blocks.min(usize_from(self.huge_limit));
+            self.huge_factor = (self.huge_factor + 1).min(5);
+            return blocks.min(self.most_huge(list)).max(1);
         }
         let base = self.tuning.batch;
         self.high = self.clamped();
@@ -89,20 +109,28 @@ impl Pcp {
             return 1;
         }
         let order = list.order().get();
-        let factor = if order == 0 { self.alloc_factor } else { 0 };
+        if pressure.is_below_high {
+            // Larger blocks are few where frames are.
+            self.order_factor = 0;
+        }
+        let factor = match order {
+            0 => self.alloc_factor,
+            _ => self.order_factor,
+        };
         let mut batch = base << factor;
         if self.is_tuned() && !pressure.is_below_high {
             self.high = (self.high + batch).min(self.tuning.high_max);
         }
-        if order == 0 {
-            let most = self.high.saturating_sub(self.count).saturating_sub(base);
-            let most = most.max(base);
-            // In a row without a free in between each refill is twice the one before.
-            if batch <= most && self.alloc_factor < BATCH_SCALE_MAX {
-                self.alloc_factor += 1;
+        let most = self.high.saturating_sub(self.count).saturating_sub(base);
+        let most = most.max(base);
+        // In a row without a free in between each refill is twice the one before.
+        if batch <= most && factor < BATCH_SCALE_MAX {
+            match order {
+                0 => self.alloc_factor += 1,
+                _ => self.order_factor += 1,
             }
-            batch = batch.min(most);
         }
+        batch = batch.min(most);
         if batch > 1 {
             batch = (batch >> order).max(2);
         }
@@ -115,15 +143,18 @@ impl Pcp {
         if list.is_huge() {
             return self.huge_excess(list, pressure);
         }
-        self.alloc_factor >>= 1;
         let batch = self.tuning.batch;
         let order = list.order();
         let is_high = order > Order::ZERO;
         let mut frees_all = false;
+        self.alloc_factor >>= 1;
         if is_high {
+            self.order_factor >>= 1;
+            // What goes back then is half a list or more: each time takes locks and lines of others.
+            let half = || narrow(list.capacity() / 2) << order.get();
             frees_all = self.freed_high_order
                 && self.free_count >= batch + self.tuning.high_min / 2
-                && (!self.tuning.keeps_high_batch || self.count >= batch);
+                && (!self.tuning.keeps_high_batch || self.count >= batch.max(half()));
         }
         self.freed_high_order = is_high;
         if self.free_count < batch << BATCH_SCALE_MAX {
@@ -135,18 +166,25 @@ impl Pcp {
         self.excess_slow(frees_all, pressure)
     }
 
+    /// How many blocks a list of pageblocks or larger blocks may hold.
+    fn most_huge(&self, list: ListIdx) -> usize {
+        let [pageblocks, larger] = self.huge_limit;
+        usize_from(match list.order() {
+            PAGEBLOCK_ORDER => pageblocks,
+            _ => larger,
+        })
+    }
+
     /// Pageblocks go back when their list is full to its limit, three of four at a time.
     #[inline]
     fn huge_excess(&mut self, list: ListIdx, pressure: Pressure) -> usize {
         self.huge_factor = self.huge_factor.saturating_sub(1);
-        let limit = match pressure.is_reclaiming {
-            true => 1,
-            false => self.huge_limit,
+        let limit = match (self.most_huge(list), pressure.is_reclaiming) {
+            (limit, false) => limit,
+            (limit, true) => limit.min(1),
         };
         match self.length(list) {
-            length if length > usize_from(limit) => {
-                (length.div_ceil(4) * 3) << PAGEBLOCK_ORDER.get()
-            }
+            length if length > limit => (length.div_ceil(4) * 3).min(length) << list.order().get(),
             _ => 0,
         }
     }
