@@ -186,6 +186,34 @@ fill() {
 	[ "$(held)" -gt 0 ]
 }
 
+# numa NODE EVENT: how often that was counted.
+numa() { awk -v node="$1" -v event="$2" '$1 == event && $2 == node { sum += $5 } END { print sum + 0 }' "$PRIVATE/vmstat"; }
+
+# A page that another node gives is a miss there and foreign where it was wanted; one in turn is
+# counted where its turn was.
+numa_events_are_counted() {
+	local node next pages foreign miss turns
+	for node in $(nodes_with_memory); do
+		next=$(awk -v node="$node" 'NR > 1 && $1 == node && $2 == "fallback" && $4 != node { print $4; exit }' "$PRIVATE/zonelists")
+		[ "$next" ] || continue
+		fill "$node" 0 || return 1
+		foreign=$(numa "$node" numa_foreign) miss=$(numa "$next" numa_miss)
+		ctl "drain
+alloc pages node=$node gfp=GFP_KERNEL|__GFP_NORETRY count=500 tag=next" || return 1
+		pages=$(awk -v next_node="$next" '$9 == "next" && $7 == next_node { n++ } END { print n + 0 }' "$PRIVATE/live")
+		foreign=$(($(numa "$node" numa_foreign) - foreign)) miss=$(($(numa "$next" numa_miss) - miss))
+		ctl "free all" || return 1
+		turns=$(numa "$next" numa_interleave)
+		ctl "alloc pages policy=interleave nodes=$((node < next ? node : next)),$((node < next ? next : node)) count=10
+free all
+drain" || return 1
+		turns=$(($(numa "$next" numa_interleave) - turns))
+		[ "$pages" -gt 0 ] && [ "$foreign" -eq "$pages" ] && [ "$miss" -eq "$pages" ] && [ "$turns" -eq 5 ] && continue
+		note "node $node: $pages pages from node $next, $foreign foreign, $miss missed, $turns in turn"
+		return 1
+	done
+}
+
 # Without __GFP_THISNODE a memoryless node is served by the node that `nodes` names.
 memoryless_served() {
 	local node server got
@@ -339,7 +367,7 @@ arena_is_what_was_asked_for() {
 }
 
 start=$(counters)
-plan 20
+plan 21
 check "views: columns are those of linux/" same_columns
 check "nodes: CPUs, distances and who serves whom are Linux's" same_nodes
 check "nodes: sizes are those that were to be taken" sizes_are_right 16384
@@ -348,6 +376,7 @@ check "views: free pages are the same in each" views_agree
 check "check: all is well" sound
 check "pages: each node and order moves the counters exactly" every_node_and_order_moves
 check "pages: a node gives all that it has, then the next one does" gives_all
+check "pages: misses, foreign pages and turns are counted" numa_events_are_counted
 check "pages: a memoryless node is served by the nearest" memoryless_served
 check "would: says from where pages will come" would_is_right
 check "page: follows a page from user to list to free block" page_follows
