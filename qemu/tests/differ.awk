@@ -388,6 +388,9 @@ BEGIN {
 	note("orders" summary(orders))
 	note("held" summary(seen))
 	note("would:" summary(answers))
+	if (counters != "") note("counters: " counters)
+	if (unsound != "") note("private/check: " unsound)
+	gsub(/\n/, " ", bad)
 	print "same " bad
 	print "counters " counters
 	print "sound " unsound
