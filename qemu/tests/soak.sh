@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
-# Allocates, frees and reads every view from all CPUs at once, while the module goes and comes.
+# Allocates of both managers, frees and reads every view from all CPUs at once, while private/check is
+# read alongside; then the same while the module goes and comes. SOAK_SECONDS says for how long.
 # shellcheck source=qemu/tests/lib.sh
 . "${0%/*}/lib.sh"
 
-SECONDS_LONG=${SOAK:-10}
+SECONDS_LONG=${SOAK_SECONDS:-10}
 stop=/tmp/soak.stop
 pause=/tmp/soak.pause
 
@@ -24,6 +25,7 @@ alloc percpu size=16 tag=c$1
 alloc vmalloc size=100K tag=c$1
 shrink cache=c$1"
 		ctl "free tag=c$1 defer=0"
+		private "$1"
 		# One cache for all: who comes last destroys it, who finds it in use is told so.
 		ctl "cache create name=all size=64"
 		ctl "alloc object cache=all count=64 tag=o$1"
@@ -36,6 +38,30 @@ shrink cache=c$1"
 		ask kmalloc "size=$((pfn % 9000 + 1))"
 		read -r microseconds <$pause
 		usleep "$microseconds"
+	done
+}
+
+# private CPU: what the private manager is asked for: from lists and past them, in turn from all
+# nodes, more than there is of the largest blocks, and frees that meet those of other CPUs.
+private() {
+	SIDE=$OXMM/private
+	ctl "alloc pages order=$(($1 % 4)) count=200 tag=p$1
+alloc pages policy=interleave nodes=0 count=50 tag=p$1
+alloc pages order=9 type=movable tag=p$1
+alloc pages order=1 gfp=GFP_ATOMIC type=reclaimable count=20 tag=all
+alloc pages order=10 count=3 gfp=GFP_KERNEL|__GFP_NORETRY tag=p$1"
+	ctl "free tag=p$1"
+	ctl "free tag=all
+drain"
+	SIDE=$LINUX
+}
+
+# Reads private/check until the end. Sums over regions are out of step while others are at work; what
+# a region, a frame or a CPU's lists say of themselves never is.
+checker() {
+	while [ ! -e $stop ]; do
+		awk 'NR > 1 && $3 !~ /^(ok|free:?|managed)$/ { print }' "$OXMM/private/check" >>/tmp/soak.unsound
+		echo >>/tmp/soak.checks
 	done
 }
 
@@ -73,7 +99,7 @@ reloader() {
 # module goes and comes. That mode goes on until it went five times.
 run_all() {
 	local cpu step=1 waited=0
-	rm -f $stop /tmp/soak.bad
+	rm -f $stop /tmp/soak.bad /tmp/soak.unsound /tmp/soak.checks
 	echo 0 >/tmp/soak.gone
 	echo "$2" >$pause
 	[ "$1" = reload ] && step=2
@@ -81,7 +107,7 @@ run_all() {
 		taskset "$(printf '%x' $((1 << cpu)))" sh -c ". ${0%/*}/lib.sh; $(soak_functions); writer $cpu" &
 		reader &
 	done
-	[ "$1" = reload ] && reloader &
+	if [ "$1" = reload ]; then reloader & else checker & fi
 	while [ $waited -lt "$SECONDS_LONG" ] ||
 		{ [ "$1" = reload ] && [ "$(cat /tmp/soak.gone)" -lt 5 ] && [ $waited -lt 60 ]; }; do
 		sleep 1
@@ -93,7 +119,14 @@ run_all() {
 }
 
 # The functions above, for a shell that is bound to one CPU.
-soak_functions() { sed -n '/^stop=/p; /^pause=/p; /^writer()/,/^}/p' "$0"; }
+soak_functions() { sed -n '/^stop=/p; /^pause=/p; /^writer()/,/^}/p; /^private()/,/^}/p' "$0"; }
+
+stayed_sound() {
+	note "private/check was read $(wc -l </tmp/soak.checks) times"
+	[ ! -s /tmp/soak.unsound ] && return
+	sed 's/^/# /; 10q' /tmp/soak.unsound
+	return 1
+}
 
 came_and_went() {
 	note "the module went $(cat /tmp/soak.gone) times"
@@ -103,6 +136,11 @@ came_and_went() {
 freed_in_the_end() {
 	local cpu
 	ctl "free all" && [ "$(held)" -eq 0 ] || return 1
+	SIDE=$OXMM/private
+	ctl "free all
+drain" && [ "$(held)" -eq 0 ] || return 1
+	awk 'NR > 1 && $3 != "ok" { print "# " $0; bad = 1 } END { exit bad }' "$SIDE/check" || return 1
+	SIDE=$LINUX
 	for cpu in $(seq 0 $(($(nproc) - 1))); do
 		ctl "cache destroy name=c$cpu"
 	done
@@ -110,8 +148,9 @@ freed_in_the_end() {
 	[ "$(grep -c '^oxmm-' /proc/slabinfo)" -eq 0 ]
 }
 
-plan 4
+plan 5
 check "all CPUs allocate, free and read" run_all stay 0
+check "the private manager is sound throughout" stayed_sound
 check "what is left is freed" freed_in_the_end
 check "the same while the module goes and comes" run_all reload 100000
 check "the module really went" came_and_went
