@@ -71,14 +71,13 @@ fn two_nodes() -> Board {
 /// first node that may serve, and what is foreign there is a miss elsewhere.
 #[test]
 fn numa_events_are_those_of_the_first_node_that_may_serve() {
-    let table: &[(usize, Option<u32>, usize, [u64; 5], [u64; 5])] = &[
+    for (node, nodes, times, near, far) in [
         (0, None, 7, [7, 0, 0, 7, 0], [0; 5]),
         (1, None, 7, [0; 5], [7, 0, 0, 0, 7]),
         (0, Some(0b10), 7, [0; 5], [7, 0, 0, 0, 7]),
         (1, Some(0b01), 7, [7, 0, 0, 7, 0], [0; 5]),
         (0, Some(0b110), 7, [0; 5], [7, 0, 0, 0, 7]),
-    ];
-    for &(node, nodes, times, near, far) in table {
+    ] {
         let board = two_nodes();
         let asked = request(&board, node, &[], nodes);
         (0..times).for_each(|_| assert!(take(&board, asked).is_ok()));
