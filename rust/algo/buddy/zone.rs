@@ -26,6 +26,7 @@ mod moving;
 pub mod range;
 mod reserve;
 mod search;
+mod settle;
 mod used;
 
 pub use check::Violation;

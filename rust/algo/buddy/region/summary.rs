@@ -2,6 +2,7 @@
 
 //! What a search needs to know of a region without its lock: the largest blocks of each type.
 //!
+//!   bit     47: a CPU is at work here, in a zone
 //!   bits    39..32  31..24  23..16  15..8   7..0        and 63..48 in a zone: free frames
 //!           CMA     HighA   Recl    Mov     Unmov       and of each byte
 //!                                           7..4        orders from 9 on, of whole pageblocks: 0..7
@@ -33,8 +34,11 @@ const WHOLE_ORDERS: u32 = super::super::REGION_ORDER.get() - WHOLE + 1;
 /// Where the number of free frames begins.
 const FREE: u32 = 48;
 
+/// A CPU allocates from the region.
+const SETTLED: u64 = 1 << (FREE - 1);
+
 /// The bits that are about blocks.
-const BLOCKS: u64 = (1 << FREE) - 1;
+const BLOCKS: u64 = SETTLED - 1;
 
 /// The largest free blocks of each type.
 ///
@@ -55,7 +59,22 @@ impl Summary {
     #[inline]
     pub fn with_free(self, frames: usize) -> Self {
         // At most 2^15.
-        Self(self.0 & BLOCKS | u64_from(frames) << FREE)
+        Self(self.0 & (BLOCKS | SETTLED) | u64_from(frames) << FREE)
+    }
+
+    /// Returns the same with a note that a CPU allocates from the region, or none does.
+    #[inline]
+    pub const fn with_settled(self, is_settled: bool) -> Self {
+        match is_settled {
+            true => Self(self.0 | SETTLED),
+            false => Self(self.0 & !SETTLED),
+        }
+    }
+
+    /// Says whether that is noted.
+    #[inline]
+    pub const fn is_settled(self) -> bool {
+        self.0 & SETTLED != 0
     }
 
     /// Returns the number of free frames that `with_free` was told.

@@ -150,6 +150,8 @@ impl<M: Memory> Zone<M> {
         let now = region.summary().with_free(region.free());
         let kept = self.memory().summaries().get(number);
         let kept = kept.map_or(Summary::EMPTY, |it| Summary::new(it.load(Relaxed)));
+        // Whether a CPU is at work there is no fact of the region.
+        let kept = kept.with_settled(false);
         let in_row = |row| self.seek(row, number, number + 1).is_some();
         let agrees = TYPES.into_iter().all(|migratetype| {
             let whole = now.largest(migratetype) >= Some(super::PAGEBLOCK_ORDER);

@@ -31,6 +31,7 @@ use super::{
     },
     flag,
     search::Row,
+    settle::NOWHERE,
     signed,
     Memory,
     Miss,
@@ -241,7 +242,7 @@ impl<M: Memory> Zone<M> {
             migratetype,
             ..*want
         };
-        self.take_type(&other, blocks, &mut 0, out)
+        self.take_type(&other, blocks, &mut { NOWHERE }, out)
     }
 
     /// The smallest among the largest blocks of the regions that fits.

@@ -26,6 +26,7 @@ use super::{
         PAGEBLOCK_ORDER,
         REGION_ORDER, //
     },
+    settle::Search,
     signed,
     Memory,
     Miss,
@@ -104,6 +105,7 @@ impl<M: Memory> Zone<M> {
             return;
         };
         let before = Summary::new(place.load(Relaxed));
+        let now = now.with_settled(before.is_settled());
         if before == now {
             return;
         }
@@ -275,7 +277,8 @@ impl<M: Memory> Zone<M> {
     /// Takes up to `blocks` blocks from pageblocks of the wanted type (__rmqueue_smallest()).
     ///
     /// Broken pageblocks come first, wherever they are; then one whole pageblock is broken up. A
-    /// region that another CPU is at is left out while there are others.
+    /// region whose lock another CPU holds, or that one has settled in, is left out while there are
+    /// others.
     pub(super) fn take_type(
         &self,
         want: &Want,
@@ -297,22 +300,19 @@ impl<M: Memory> Zone<M> {
         };
         loop {
             if want.order < PAGEBLOCK_ORDER {
-                loop {
-                    let before = search.taken;
-                    search.at = self.fullest(want, search.at);
-                    let _ = self.take_in(Row::Broken(want.migratetype), &mut search, out);
-                    if search.taken == before || search.taken >= blocks {
-                        break;
-                    }
-                }
+                self.take_broken(&mut search, out);
             }
             if search.taken == 0 {
                 let _ = self.take_in(Row::Whole(want.migratetype), &mut search, out);
             }
-            if search.taken > 0 || search.waits || !search.skipped {
+            // Before two CPUs share a region the states of another are made ready.
+            if search.taken > 0 || search.waits || !search.skipped || search.miss.is_some() {
                 break;
             }
             search.waits = true;
+        }
+        if search.taken > 0 {
+            self.settle(*hint, search.at);
         }
         *hint = search.at;
         match (search.taken, search.miss) {
@@ -321,43 +321,7 @@ impl<M: Memory> Zone<M> {
         }
     }
 
-    /// The region to take broken pageblocks' frames from: of those that come next the one with the
-    /// fewest free frames. A search stays where it is, away from those of other CPUs, while that is
-    /// not much emptier.
-    ///
-    /// So the fullest regions are filled up, and the others run empty.
-    fn fullest(&self, want: &Want, at: u32) -> u32 {
-        /// Of how many.
-        const LOOKED_AT: usize = 64;
-        /// How many more free frames are not many.
-        const FEW: usize = FRAMES / 4;
-        let row = Row::Broken(want.migratetype);
-        let fits = |it: Summary| it.largest_broken(want.migratetype) >= Some(want.order);
-        let here = self.memory.summaries().get(usize_from(at));
-        let here = here.map_or(Summary::EMPTY, |it| Summary::new(it.load(Relaxed)));
-        // However few free frames others have: their summaries are on lines that others write.
-        if fits(here) && here.free() <= FEW {
-            return at;
-        }
-        let (mut best, mut fewest, mut looked_at) = (at, usize::MAX, 0);
-        let _ = self.each_region(row, usize_from(at), |region, summary| {
-            if fits(summary) && summary.free() < fewest {
-                best = u32::try_from(region).unwrap_or(at);
-                fewest = summary.free();
-            }
-            looked_at += 1;
-            match looked_at < LOOKED_AT {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
-            }
-        });
-        match fits(here) && here.free() <= fewest.saturating_add(FEW) {
-            true => at,
-            false => best,
-        }
-    }
-
-    fn take_in(
+    pub(super) fn take_in(
         &self,
         row: Row,
         search: &mut Search<'_>,
@@ -368,6 +332,10 @@ impl<M: Memory> Zone<M> {
         let may_break = matches!(row, Row::Whole(_));
         let hint = search.at;
         self.each_region(row, usize_from(hint), |region, summary| {
+            if search.leaves_out(region, summary) {
+                search.skipped = true;
+                return ControlFlow::Continue(());
+            }
             let largest = match may_break {
                 true => summary.largest(migratetype),
                 false => summary.largest_broken(migratetype),
@@ -376,8 +344,12 @@ impl<M: Memory> Zone<M> {
                 return ControlFlow::Continue(());
             }
             if order < PAGEBLOCK_ORDER && self.memory.states(region).is_none() {
-                search.miss = Some(Miss::NotReady(region));
-                return ControlFlow::Continue(());
+                search.miss.get_or_insert(Miss::NotReady(region));
+                // To go on would be to stay with another CPU, whose region is ready.
+                return match region == usize_from(hint) {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                };
             }
             let left = search.blocks - search.taken;
             let mut give = |at: Offset| out(FrameIdx::at(region, at).get());
@@ -449,18 +421,4 @@ impl<M: Memory> Zone<M> {
 /// How many regions a block of an order above theirs has.
 const fn regions_of(order: Order) -> usize {
     1 << (order.get() - REGION_ORDER.get())
-}
-
-/// How far a search has come.
-struct Search<'a> {
-    want: &'a Want,
-    blocks: usize,
-    taken: usize,
-    /// The region that gave something last.
-    at: u32,
-    /// Whether it waits for locks.
-    waits: bool,
-    /// Whether a region was left out because another CPU was at it.
-    skipped: bool,
-    miss: Option<Miss>,
 }
