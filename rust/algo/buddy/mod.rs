@@ -10,6 +10,27 @@
 //! 2^k. So blocks merge when their bits are set and split when some are cleared: nothing is linked,
 //! and nothing is written into a page.
 //!
+//! What CPUs share, by tools/scaling: lines handed over for 1000 operations of 256 CPUs at work in
+//! one zone of 256 GiB, and of 2 CPUs; a pair of any order hands over none.
+//!
+//!   line           who writes it, and when                   alloc o0   free o0   alloc o3   free o3
+//!   count          each refill and drain, once                2.2, 2.0  2.4, 2.2   19,  19    31,  31
+//!   marks, flags   a 64th of the zone was taken or given      0,   0    0,   0    1.0,   0   1.0,   0
+//!   index          a region gets or loses its last broken     4.4, 2.9  0.1,   0    11,   4    31,   1
+//!                  or whole pageblock; 512 regions a line
+//!   summaries      each visit of a region; 8 regions a line,   34, 2.3  0.2, 0.1    57,   6     0,   0
+//!                  read while a region is chosen
+//!   region, lock   each visit; others leave out a region        0,   0    0,   0     0,   0     0,   0
+//!                  where a CPU has settled
+//!   states, types  the CPU that has the block                   0,   0    0,   0     0,   0     0,   0
+//!   lists          their CPU                                    0,   0    0,   0     0,   0     0,   0
+//!
+//! A block that another CPU frees takes its lines along: 16 of states for 1000 frames, 125 for 1000
+//! blocks of order 3, and 3 or 7 of regions. Random frees hand over what frees in a row do. Of order
+//! 9 an allocation of 256 CPUs hands over 0.6 lines, most of the index, whose bits a CPU changes with
+//! each 64 blocks; of order 10 two, for the marks are looked at in detail. All CPUs on one machine of
+//! several nodes share less: each node has its zones.
+//!
 //! # Locking     `&mut Region`: the caller holds the region's lock (rank 5).
 //! # Cost        the bits and what is known of them: 35 KiB per GiB of 4 KiB pages.
 //! # Limits      pageblocks of order 9 whatever the architecture's are; blocks above order 15 span

@@ -7,8 +7,8 @@
 //!   walk    zone by zone: rules of the attempt, watermark, then the zone itself
 //!
 //! # Locking     none of its own; figures of a zone are read as they are at the moment.
-//! # Cost        the fast way: four loads, two of which are of lines that change with each refill of
-//!               any CPU.
+//! # Cost        the fast way: loads of lines that seldom change; near the marks also of the one that
+//!               changes with each refill of any CPU.
 //! # Limits      cpusets, dirty limits and node reclaim are Linux's alone. A node's reclaimer is
 //!               never seen at work: it runs when it is woken.
 //! # Reference   `mm/page_alloc.c`: `get_page_from_freelist()`, `alloc_flags_nofragment()`,
@@ -173,8 +173,10 @@ impl<M: Memory> Site<M> {
             + self.reserve_for(plan.asked.highest)
             + plan.asked.order.nr_pages().get();
         let closed = figures.free_highatomic.load(Relaxed) + figures.free_cma.load(Relaxed);
-        let free = figures.free.load(Relaxed) - closed;
-        if free <= isize::try_from(needed).unwrap_or(isize::MAX) {
+        let needed = isize::try_from(needed).unwrap_or(isize::MAX);
+        if figures.free_at_least() - closed <= needed
+            && figures.free.load(Relaxed) - closed <= needed
+        {
             return false;
         }
         match plan.asked.order {

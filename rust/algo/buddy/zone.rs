@@ -20,6 +20,7 @@ mod bulk;
 mod check;
 pub mod compact;
 mod fallback;
+mod figures;
 mod free;
 pub mod isolate;
 mod moving;
@@ -30,6 +31,11 @@ mod settle;
 mod used;
 
 pub use check::Violation;
+pub use figures::{
+    flag,
+    Apart,
+    Figures, //
+};
 
 use super::{
     frame::State,
@@ -58,11 +64,8 @@ use crate::algo::{
     },
 };
 use crate::seam::{
-    AtomicIsize,
-    AtomicU32,
     AtomicU64,
     AtomicU8,
-    AtomicUsize,
     Relaxed, //
 };
 
@@ -182,55 +185,6 @@ pub enum Miss {
     Corrupt(FrameIdx),
 }
 
-/// A value on a cache line of its own, and on the line that is fetched with it.
-#[derive(Default)]
-#[repr(align(128))]
-pub struct Apart<T>(T);
-
-impl<T> core::ops::Deref for Apart<T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-/// The numbers of a zone that allocation goes by; all are frames.
-///
-/// What every operation reads is on another line of the cache than what each refill writes.
-#[derive(Default)]
-pub struct Figures {
-    /// Free ones in regions, those of isolated pageblocks apart (NR_FREE_PAGES).
-    pub free: Apart<AtomicIsize>,
-    /// Those of them in CMA areas (NR_FREE_CMA_PAGES).
-    pub free_cma: AtomicIsize,
-    /// Those of them in the highatomic reserve (nr_free_highatomic).
-    pub free_highatomic: AtomicIsize,
-    /// In pageblocks of the highatomic reserve (nr_reserved_highatomic).
-    pub highatomic: AtomicUsize,
-    /// The boost of the watermarks (watermark_boost).
-    pub boost: AtomicUsize,
-    /// The most that the boost comes to; 0 for never.
-    pub boost_max: AtomicUsize,
-    /// Handed over at boot (managed_pages).
-    pub managed: AtomicUsize,
-    /// The region that compaction begins with the next time (compact_cached_migrate_pfn).
-    pub compact_from: AtomicUsize,
-    /// `ZONE_BELOW_HIGH`, `ZONE_RECLAIM_ACTIVE`, `ZONE_BOOSTED_WATERMARK` as bits 0, 1, 2.
-    pub flags: AtomicU32,
-}
-
-/// Bits of [`Figures::flags`].
-pub mod flag {
-    /// Free frames were seen below the high mark (ZONE_BELOW_HIGH).
-    pub const BELOW_HIGH: u32 = 1;
-    /// Reclaim is at work (ZONE_RECLAIM_ACTIVE).
-    pub const RECLAIM_ACTIVE: u32 = 2;
-    /// The marks were boosted, and nobody was told yet (ZONE_BOOSTED_WATERMARK).
-    pub const BOOSTED: u32 = 4;
-}
-
 /// A zone.
 pub struct Zone<M> {
     memory: M,
@@ -299,7 +253,7 @@ impl<M: Memory> Zone<M> {
             Migratetype::HighAtomic => drop(figures.free_highatomic.fetch_add(change, Relaxed)),
             _ => {}
         }
-        figures.free.fetch_add(change, Relaxed);
+        figures.add_free(change);
     }
 
     /// Allocates a block for a CPU.
