@@ -77,8 +77,9 @@ fn parse(line: &str) -> Option<Row<'_>> {
     let [peer, _, _, ratio, target] = [next()?, next()?, next()?, next()?, next()?];
     let words = [harness, work, size, pattern].into_iter();
     let mut label: Vec<&str> = words.filter(|word| *word != "-").collect();
-    if cpus == "2" {
-        label.push("2 CPUs");
+    let many = format!("{cpus} CPUs");
+    if cpus != "1" {
+        label.push(&many);
     }
     Some(Row {
         label: label.join(" "),

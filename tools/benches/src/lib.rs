@@ -9,6 +9,7 @@
 //!   work        the timed loops; threads runs them on one CPU or two
 //!   frag, heap  how much stays whole, how much the state of an allocator takes
 //!   primitives  what an atomic, a lock and a cache line cost on this machine
+//!   simulation  how the cost grows with the CPUs, up to 256 that are simulated
 //!   report      the rows of build/bench.tsv; targets says what each ratio is to be
 //!   draw        the same rows as a picture
 //!
@@ -18,7 +19,7 @@
 //! # Locking     none of its own; threads meet at `threads::Meet` and share what the peer shares.
 //! # Cost        some minutes; REPETITIONS and the sets of `work` say how much is done.
 //! # Limits      no memory stands behind the frames: what a cache line of the pages themselves
-//!               costs is not seen. One or two CPUs.
+//!               costs is not seen. One or two CPUs, but for those that are simulated.
 //! # Reference   the benchmarks of LLFree (bulk, repeat, rand, frag), whose protocols are kept.
 
 pub mod draw;
@@ -30,6 +31,7 @@ pub mod peers;
 pub mod primitives;
 pub mod random;
 pub mod report;
+pub mod simulation;
 pub mod subject;
 pub mod targets;
 pub mod threads;

@@ -23,7 +23,8 @@ use crate::work::{
 };
 use crate::{
     ours,
-    peers, //
+    peers,
+    simulation, //
 };
 use std::process::ExitCode;
 
@@ -52,6 +53,8 @@ pub fn run(more: Vec<Box<dyn Subject>>) -> ExitCode {
     let report = measure(&subjects, rounds);
     println!("{HEADER}");
     print!("{}", report.rows("host", &names));
+    eprintln!("simulated CPUs");
+    print!("{}", simulation::rows());
     ExitCode::SUCCESS
 }
 

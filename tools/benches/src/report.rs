@@ -3,7 +3,8 @@
 //! Figures of many subjects, and the rows of build/bench.tsv that are made of them.
 //!
 //! `oxmm_ns` and `peer_ns` are ns of one operation, but where `work` says what else is counted:
-//! `frag_*` blocks of order 9, `state_bytes` bytes for each GiB.
+//! `frag_*` blocks of order 9, `state_bytes` bytes for each GiB, `lines_*` cache lines that are handed
+//! over for a thousand operations.
 //!
 //! # Cost        a look-up in a list for each figure.
 //! # Limits      the minimum is kept, of times; counts are the same in every round.
