@@ -33,8 +33,13 @@ use kernel::{
 use super::ffi;
 
 /// The CPU that this task runs on at the moment; it may move on.
+#[inline]
 pub fn current() -> u32 {
-    CpuId::current().as_u32()
+    match cfg!(CONFIG_SMP) {
+        true => CpuId::current().as_u32(),
+        // The only one; to ask for it would be a call.
+        false => 0,
+    }
 }
 
 /// Evidence that this task stays on its CPU; dropping it ends that.

@@ -16,10 +16,7 @@ use crate::algo::{
     buddy::{
         guarded::Guarded,
         pcp::Tuning,
-        walk::{
-            Machine as _,
-            Site, //
-        },
+        walk::Site,
         zone::Memory,
         PAGEBLOCK_ORDER, //
     },
@@ -89,7 +86,10 @@ impl Machine {
                 keeps_high_batch: keeps_high_batch(site, number),
             };
             if let Some(lists) = site.zone.memory().lists(cpu) {
-                lists.with(|pcp| pcp.tune(tuning));
+                lists.with(|pcp| {
+                    pcp.tune(tuning);
+                    pcp.set_local(self.node_of(cpu) == Some(site.node));
+                });
             }
         }
     }

@@ -108,6 +108,11 @@ impl Machine {
         })
     }
 
+    /// The node of a CPU.
+    pub(super) fn node_of(&self, cpu: usize) -> Option<NodeId> {
+        self.cpus.get(cpu).copied().flatten()
+    }
+
     /// How many CPUs there can be.
     pub(super) fn nr_cpus(&self) -> usize {
         self.cpus.len()
@@ -128,18 +133,16 @@ impl Machine {
 impl AsWalked for Machine {
     type Memory = ZoneMemory;
 
+    #[inline]
     fn sites(&self) -> &[Site<ZoneMemory>] {
         &self.sites
     }
 
+    #[inline]
     fn list(&self, asked: &Asked) -> &[u16] {
         let lists = self.node(asked.node).map(|node| &node.lists);
         let list = lists.and_then(|lists| lists.get(asked.list.index()));
         list.map_or(&[], |list| list)
-    }
-
-    fn node_of(&self, cpu: usize) -> Option<NodeId> {
-        self.cpus.get(cpu).copied().flatten()
     }
 }
 

@@ -7,19 +7,19 @@
 //!   states     32 KiB a region, allocated when a block of it is first given out
 //!
 //! # Locking     regions and lists have locks of their own, see lock.rs; the rest are atomics. States
-//!               are published by a store with release and found by a load with acquire
-//!               ([`SetOnce`]), and stay until the zone goes.
+//!               are published by an exchange with release and found by a load with acquire
+//!               ([`States`]), and stay until the zone goes.
 //! # Cost        37 KiB per GiB, and 18 KiB for each CPU; 256 KiB per GiB more for states, once
 //!               used.
 //! # Limits      the memory comes from any node.
 //! # Reference   algo/buddy/zone.rs: `Memory`.
 
-use kernel::{
-    prelude::*,
-    sync::SetOnce, //
-};
+use kernel::prelude::*;
 
-use super::lock::Locked;
+use super::{
+    lock::Locked,
+    raw::States, //
+};
 use crate::algo::buddy::{
     pcp::Pcp,
     zone::{
@@ -27,20 +27,19 @@ use crate::algo::buddy::{
         Memory, //
     },
     Region,
-    FRAMES,
     PAGEBLOCKS, //
 };
+use crate::algo::units::FrameIdx;
 use crate::linux::{
     pinned::PinnedVec,
     quietly, //
 };
+#[cfg(not(any(CONFIG_SMP, CONFIG_PREEMPT_COUNT, CONFIG_DEBUG_SPINLOCK)))]
+use crate::seam::Relaxed;
 use crate::seam::{
     AtomicU64,
     AtomicU8, //
 };
-
-/// The states of a region's frames.
-type States = KVVec<AtomicU8>;
 
 /// The storage of a zone.
 pub(super) struct ZoneMemory {
@@ -50,7 +49,7 @@ pub(super) struct ZoneMemory {
     index: KVVec<AtomicU64>,
     types: KVVec<AtomicU8>,
     huge_states: KVVec<AtomicU8>,
-    states: KVVec<SetOnce<States>>,
+    states: KVVec<States>,
 }
 
 /// So many default values: zeroes, for atomics.
@@ -87,12 +86,7 @@ impl ZoneMemory {
     ///
     /// ENOMEM, and ERANGE if there is no such region.
     pub(super) fn ready(&self, region: usize) -> Result {
-        let place = self.states.get(region).ok_or(ERANGE)?;
-        if place.as_ref().is_none() {
-            // `false` for the one who comes later, whose states are dropped here.
-            place.populate(defaults(FRAMES)?);
-        }
-        Ok(())
+        self.states.get(region).ok_or(ERANGE)?.make()
     }
 }
 
@@ -100,32 +94,58 @@ impl Memory for ZoneMemory {
     type Region = Locked<Region>;
     type Lists = Locked<Pcp>;
 
+    #[inline]
     fn regions(&self) -> &[Self::Region] {
         &self.regions
     }
 
+    #[inline]
     fn summaries(&self) -> &[AtomicU64] {
         &self.summaries
     }
 
+    #[inline]
     fn index(&self) -> &[AtomicU64] {
         &self.index
     }
 
+    #[inline]
     fn types(&self) -> &[AtomicU8] {
         &self.types
     }
 
+    #[inline]
     fn states(&self, region: usize) -> Option<&[AtomicU8]> {
-        Some(self.states.get(region)?.as_ref()?)
+        Some(self.states.get(region)?.get()?)
     }
 
+    #[inline]
+    fn state(&self, frame: FrameIdx) -> Option<&AtomicU8> {
+        // Of a place in a region the compiler knows that it is within the array.
+        self.states
+            .get(frame.region())?
+            .get()?
+            .get(frame.offset().get())
+    }
+
+    #[inline]
     fn huge_states(&self) -> &[AtomicU8] {
         &self.huge_states
     }
 
+    #[inline]
     fn lists(&self, cpu: usize) -> Option<&Self::Lists> {
         self.lists.get(cpu)
+    }
+
+    /// A load and a store where a spin lock is nothing either: see `lock.rs`. Nobody comes between,
+    /// for a task is taken off the CPU only where it sleeps.
+    #[cfg(not(any(CONFIG_SMP, CONFIG_PREEMPT_COUNT, CONFIG_DEBUG_SPINLOCK)))]
+    #[inline]
+    fn exchange(place: &AtomicU8, state: u8) -> u8 {
+        let before = place.load(Relaxed);
+        place.store(state, Relaxed);
+        before
     }
 }
 
@@ -139,11 +159,11 @@ mod tests {
                 Miss,
                 Want,
                 Zone, //
-            }, //
+            },
+            FRAMES, //
         },
         snapshot::Watermark,
         units::{
-            FrameIdx,
             Migratetype,
             NrPages,
             Order, //

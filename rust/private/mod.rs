@@ -131,17 +131,23 @@ impl Private {
     /// # Errors
     ///
     /// [`Miss::Empty`] if there is no memory, be it for the block or for the states of its frames.
+    #[inline(always)]
     pub fn alloc(&self, plan: &Plan) -> Result<Block, Miss> {
-        let block = self.alloc_ready(plan)?;
+        let cpu = usize_from(cpu::current());
+        let block = match walk::alloc_listed(&self.machine, cpu, plan) {
+            Some(block) => block,
+            None => self.alloc_otherwise(plan)?,
+        };
         if plan.asked().flags.contains(Flag::Zero) {
-            if let Some(arena) = self.machine.arenas.get(usize::from(block.site)) {
-                arena.zero(block.frame, plan.asked().order);
-            }
+            self.zero(block, plan.asked().order);
         }
         Ok(block)
     }
 
-    fn alloc_ready(&self, plan: &Plan) -> Result<Block, Miss> {
+    /// Allocates a block that was not on the CPU's list of the preferred zone.
+    #[cold]
+    #[inline(never)]
+    fn alloc_otherwise(&self, plan: &Plan) -> Result<Block, Miss> {
         loop {
             let cpu = usize_from(cpu::current());
             let served = match walk::alloc(&self.machine, cpu, plan) {
@@ -153,6 +159,14 @@ impl Private {
                 Err(Miss::NotReady(region)) => self.make_ready(plan, region)?,
                 served => return served,
             }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn zero(&self, block: Block, order: Order) {
+        if let Some(arena) = self.machine.arenas.get(usize::from(block.site)) {
+            arena.zero(block.frame, order);
         }
     }
 
@@ -183,6 +197,7 @@ impl Private {
     /// # Errors
     ///
     /// What is wrong with it; nothing was done then.
+    #[inline(always)]
     pub fn free(&self, block: Block, order: Order) -> Result<(), WrongFree> {
         let site = self.machine.sites.get(usize::from(block.site));
         let site = site.ok_or(WrongFree::NotManaged)?;

@@ -71,6 +71,9 @@ named! {
     }
 }
 
+/// Places for orders with lists: a power of two, so that a number needs no check.
+const ORDERS: usize = 16;
+
 /// The page lists of a CPU and zone.
 ///
 /// What each operation needs comes first, on two cache lines.
@@ -93,8 +96,12 @@ pub struct Pcp {
     /// The last free was one of a high order (PCPF_PREV_FREE_HIGH_ORDER).
     freed_high_order: bool,
     tuning: Tuning,
+    /// The CPU is one of another node.
+    is_remote: bool,
     /// A refill was tried, and `hint` says where to start.
     has_settled: bool,
+    /// The list that a block of each order was last allocated from.
+    recent: [u8; ORDERS],
     /// Where the last refill found something: the next one starts there.
     hint: [u32; TYPES],
     events: [u64; Event::COUNT],
@@ -115,7 +122,9 @@ impl Pcp {
             huge_limit: tuning.huge_limit(),
             freed_high_order: false,
             tuning,
+            is_remote: false,
             has_settled: false,
+            recent: [0; ORDERS],
             hint: [0; TYPES],
             events: [0; Event::COUNT],
             lists: EMPTY,
@@ -134,6 +143,12 @@ impl Pcp {
         self.tuning = tuning;
         self.huge_limit = tuning.huge_limit();
         self.high = self.clamped();
+    }
+
+    /// Says whether the CPU is one of the zone's node, as lists are taken to be until then: every
+    /// block of them is `NumaLocal`, or every one is `NumaOther`.
+    pub fn set_local(&mut self, is_local: bool) {
+        self.is_remote = !is_local;
     }
 
     /// Frames in all lists.
@@ -215,7 +230,6 @@ impl Pcp {
 
     /// How often something happened, or to how many frames.
     pub fn event(&self, event: Event) -> u64 {
-        let noted = self.events.get(event.index()).copied().unwrap_or(0);
         let sum = |blocks: fn(&List) -> u64, in_frames: bool| -> u64 {
             let of_list = |list: ListIdx| match in_frames {
                 true => blocks(&self.lists[list.index()]) << list.order().get(),
@@ -227,12 +241,21 @@ impl Pcp {
         let counted = match event {
             Event::Alloc => sum(allocs, true),
             Event::Free => sum(List::frees, true),
-            // Of blocks that came through a list only those are noted that came another way.
+            // Of all blocks those are taken off that came another way; `NumaHit` notes what did not
+            // come through a list.
             Event::NumaHit => sum(allocs, false).wrapping_sub(self.event(Event::NumaMiss)),
-            Event::NumaLocal => sum(allocs, false).wrapping_sub(self.event(Event::NumaOther)),
+            Event::NumaLocal | Event::NumaOther
+                if self.is_remote == matches!(event, Event::NumaOther) =>
+            {
+                sum(allocs, false).wrapping_add(self.noted(Event::NumaHit))
+            }
             _ => 0,
         };
-        noted.wrapping_add(counted)
+        self.noted(event).wrapping_add(counted)
+    }
+
+    fn noted(&self, event: Event) -> u64 {
+        self.events.get(event.index()).copied().unwrap_or(0)
     }
 
     /// Counts an event, to a block that did not come through a list.
@@ -241,6 +264,31 @@ impl Pcp {
         if let Some(count) = self.events.get_mut(event.index()) {
             *count = count.wrapping_add(times);
         }
+    }
+
+    /// The latest block of a list, if it has one.
+    #[inline]
+    pub(in crate::algo::buddy) fn peek(&self, list: ListIdx) -> Option<u32> {
+        let place = &self.lists[list.index()];
+        let latest = self.entries[usize::from(place.top.wrapping_sub(1)) & (ENTRIES - 1)];
+        (place.top != place.start).then_some(latest)
+    }
+
+    /// The list that a block of this order was last allocated from by [`Pcp::pop_recent`].
+    ///
+    /// As a rule what is freed goes to it, and to know so before it is known what is freed saves the
+    /// time of three loads, each of which waits for the one before.
+    #[inline]
+    pub(in crate::algo::buddy) const fn recent(&self, order: Order) -> ListIdx {
+        ListIdx::from_number(self.recent[order.index() & (ORDERS - 1)], order)
+    }
+
+    /// Takes what was peeked at.
+    #[inline]
+    pub(in crate::algo::buddy) fn pop_recent(&mut self, list: ListIdx) {
+        self.recent[list.order().index() & (ORDERS - 1)] = list.number();
+        self.lists[list.index()].allocs += 1;
+        self.lift(list);
     }
 
     /// Takes the latest block of a list.
@@ -288,9 +336,7 @@ impl Pcp {
         // INVARIANT: no more than there were.
         place.top -= nr as u16;
         place.allocs = place.allocs.wrapping_add(nr as u64);
-        if !list.is_huge() {
-            self.count = self.count.wrapping_sub((nr as u32) << list.order().get());
-        }
+        self.count = self.count.wrapping_sub(nr as u32 * u32::from(place.weight));
         nr
     }
 
@@ -309,9 +355,7 @@ impl Pcp {
         // INVARIANT: above `start`, as the caller has found.
         place.top = place.top.wrapping_sub(1);
         let at = usize::from(place.top) & (ENTRIES - 1);
-        if !list.is_huge() {
-            self.count = self.count.wrapping_sub(1 << list.order().get());
-        }
+        self.count = self.count.wrapping_sub(place.weight.into());
         self.entries[at]
     }
 
@@ -325,9 +369,7 @@ impl Pcp {
         self.entries[usize::from(place.top) & (ENTRIES - 1)] = frame;
         // INVARIANT: below `end` before.
         place.top += 1;
-        if !list.is_huge() {
-            self.count = self.count.wrapping_add(1 << list.order().get());
-        }
+        self.count = self.count.wrapping_add(place.weight.into());
         true
     }
 
@@ -361,9 +403,7 @@ impl Pcp {
         // INVARIANT: no more than the list has room for.
         place.top = place.start + filled as u16;
         place.moved = place.moved.wrapping_add(filled as u64);
-        if !list.is_huge() {
-            self.count += (filled as u32) << list.order().get();
-        }
+        self.count += filled as u32 * u32::from(place.weight);
         Ok(())
     }
 
@@ -371,15 +411,18 @@ impl Pcp {
     /// lies in the pageblock of the one that was allocated from its place; others are cold.
     #[inline]
     pub(in crate::algo::buddy) fn list_of(&self, list: ListIdx, frame: FrameIdx) -> ListIdx {
-        if !list.is_single() {
-            return list;
+        match list.is_single() && !self.is_near(list, frame) {
+            true => ListIdx::COLD,
+            false => list,
         }
+    }
+
+    /// Whether a frame lies in the pageblock of the one that was allocated from its place.
+    #[inline]
+    pub(in crate::algo::buddy) fn is_near(&self, list: ListIdx, frame: FrameIdx) -> bool {
         // What was popped last is still there.
         let top = usize::from(self.lists[list.index()].top) & (ENTRIES - 1);
-        match (self.entries[top] ^ frame.get()) >> PAGEBLOCK_ORDER.get() {
-            0 => list,
-            _ => ListIdx::COLD,
-        }
+        (self.entries[top] ^ frame.get()) >> PAGEBLOCK_ORDER.get() == 0
     }
 
     /// Takes the oldest blocks of the lists, those on their way back and then from this list on, until they come to `frames` or none
@@ -410,9 +453,9 @@ impl Pcp {
             // INVARIANT: no more than there were.
             place.top -= wanted as u16;
             place.moved = place.moved.wrapping_sub(wanted as u64);
-            if !list.is_huge() {
-                self.count = self.count.wrapping_sub(drained as u32);
-            }
+            self.count = self
+                .count
+                .wrapping_sub(wanted as u32 * u32::from(place.weight));
         }
     }
 }

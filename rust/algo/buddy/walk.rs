@@ -106,16 +106,24 @@ impl<M: Memory> Site<M> {
     /// # Errors
     ///
     /// What is wrong; nothing was done then.
-    #[inline]
+    #[inline(always)]
     pub fn free(&self, cpu: usize, frame: FrameIdx, order: Order) -> Result<(), WrongFree> {
-        let figures = self.zone.figures();
-        if figures.flags.load(Relaxed) & flag::BELOW_HIGH == 0 {
-            return self.zone.free(cpu, frame, order);
+        let flags = self.zone.figures().flags.load(Relaxed);
+        if flags & flag::BELOW_HIGH != 0 {
+            return self.free_when_low(cpu, frame, order);
         }
-        let before = figures.free.load(Relaxed);
-        self.zone.free(cpu, frame, order)?;
+        self.zone.free(cpu, frame, order)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn free_when_low(&self, cpu: usize, frame: FrameIdx, order: Order) -> Result<(), WrongFree> {
+        let free = &self.zone.figures().free;
+        let before = free.load(Relaxed);
+        let freed = self.zone.free_bulk(cpu, &[frame], order);
+        freed.map_err(|(_, wrong)| wrong)?;
         // What went to a list of the CPU lifts nothing yet.
-        if figures.free.load(Relaxed) > before {
+        if free.load(Relaxed) > before {
             self.note_relief();
         }
         Ok(())
@@ -164,7 +172,7 @@ impl<M: Memory> Site<M> {
     }
 
     /// Says at little cost whether a request is far above every mark; `false` decides nothing.
-    #[inline]
+    #[inline(always)]
     fn has_plenty(&self, plan: &Plan) -> bool {
         let figures = self.zone.figures();
         let high = self.marks.get(Watermark::High.index());
@@ -196,9 +204,6 @@ pub trait Machine {
 
     /// The zones that a request tries, by their place among [`Machine::sites`].
     fn list(&self, asked: &Asked) -> &[u16];
-
-    /// The node of a CPU.
-    fn node_of(&self, cpu: usize) -> Option<NodeId>;
 }
 
 /// What every allocation of a kind needs to know.
@@ -208,6 +213,8 @@ pub struct Plan {
     /// The place among the sites of the first zone of the list; `None` if the list is empty.
     preferred: Option<u16>,
     first: AllocFlags,
+    /// What the first attempt wants of the first zone.
+    want: Want,
 }
 
 impl Plan {
@@ -224,10 +231,12 @@ impl Plan {
             let dma32 = |it: &Site<_>| it.node == site.node && it.kind == ZoneKind::Dma32;
             (site.kind, sites.any(dma32))
         });
+        let first = first_attempt(asked.order, asked.flags, &asked.rules, starts_at);
         Self {
             asked,
             preferred,
-            first: first_attempt(asked.order, asked.flags, &asked.rules, starts_at),
+            first,
+            want: Want::new(asked.order, asked.migratetype, first),
         }
     }
 
@@ -261,18 +270,11 @@ pub struct Block {
     pub frame: FrameIdx,
 }
 
-/// What a zone wants of a request for a CPU.
+/// What a zone wants of a request.
 #[inline]
-fn want<M>(
-    plan: &Plan,
-    site: &Site<M>,
-    node: NodeId,
-    preferred: NodeId,
-    flags: AllocFlags,
-) -> Want {
+fn want<M>(plan: &Plan, site: &Site<M>, preferred: NodeId, flags: AllocFlags) -> Want {
     let mut want = Want::new(plan.asked.order, plan.asked.migratetype, flags);
     want.is_hit = site.node == preferred;
-    want.is_local = site.node == node;
     want
 }
 
@@ -282,20 +284,31 @@ fn want<M>(
 /// # Errors
 ///
 /// [`Miss::Empty`] if no zone does, which leaves the slow path.
-#[inline]
 pub fn alloc<A: Machine>(machine: &A, cpu: usize, plan: &Plan) -> Result<Block, Miss> {
-    let node = machine.node_of(cpu).ok_or(Miss::NoCpu)?;
-    let place = plan.preferred.ok_or(Miss::Empty)?;
-    let site = machine.sites().get(usize::from(place)).ok_or(Miss::Empty)?;
-    if site.has_plenty(plan) {
-        let want = want(plan, site, node, site.node, plan.first);
-        match site.zone.alloc(cpu, &want) {
-            Ok(frame) => return Ok(Block { site: place, frame }),
-            Err(Miss::Empty) => {}
-            Err(miss) => return Err(miss),
-        }
+    let Some((place, site)) = preferred(machine, plan) else {
+        return attempt(machine, cpu, plan, plan.first);
+    };
+    match site.zone.alloc(cpu, &plan.want) {
+        Ok(frame) => Ok(Block { site: place, frame }),
+        Err(Miss::Empty) => attempt(machine, cpu, plan, plan.first),
+        Err(miss) => Err(miss),
     }
-    attempt(machine, cpu, plan, plan.first)
+}
+
+/// Allocates from the CPU's list of the preferred zone, if that is far above every mark.
+#[inline(always)]
+pub fn alloc_listed<A: Machine>(machine: &A, cpu: usize, plan: &Plan) -> Option<Block> {
+    let (place, site) = preferred(machine, plan)?;
+    let frame = site.zone.alloc_listed(cpu, &plan.want)?;
+    Some(Block { site: place, frame })
+}
+
+/// The preferred zone, if that is far above every mark.
+#[inline(always)]
+fn preferred<'a, A: Machine>(machine: &'a A, plan: &Plan) -> Option<(u16, &'a Site<A::Memory>)> {
+    let place = plan.preferred?;
+    let site = machine.sites().get(usize::from(place))?;
+    site.has_plenty(plan).then_some((place, site))
 }
 
 /// Walks the list until a zone serves the request or no rule is left to relax
@@ -337,11 +350,9 @@ fn attempt_from<A: Machine>(
     flags: AllocFlags,
     heeds_nodemask: bool,
 ) -> Result<Block, Miss> {
-    let node = machine.node_of(cpu).ok_or(Miss::NoCpu)?;
     let mut walk = Walk {
         machine,
         cpu,
-        node,
         plan,
         flags,
         heeds_nodemask,
@@ -365,7 +376,6 @@ fn attempt_from<A: Machine>(
 struct Walk<'a, A: Machine> {
     machine: &'a A,
     cpu: usize,
-    node: NodeId,
     plan: &'a Plan,
     flags: AllocFlags,
     heeds_nodemask: bool,
@@ -393,7 +403,7 @@ impl<A: Machine> Walk<'_, A> {
             if !self.may_take(site) {
                 continue;
             }
-            let want = want(self.plan, site, self.node, first.node, self.flags);
+            let want = want(self.plan, site, first.node, self.flags);
             match site.zone.alloc(self.cpu, &want) {
                 Ok(frame) => {
                     if !want.is_hit {

@@ -119,6 +119,12 @@ pub trait Memory {
 
     /// The lists of a CPU.
     fn lists(&self, cpu: usize) -> Option<&Self::Lists>;
+
+    /// Stores the state of a frame and returns what it was, so that nobody comes between.
+    #[inline]
+    fn exchange(place: &AtomicU8, state: u8) -> u8 {
+        place.swap(state, Relaxed)
+    }
 }
 
 /// How many words [`Memory::index`] has for so many regions.
@@ -138,12 +144,10 @@ pub struct Want {
     state: State,
     /// Whether the zone's node is the one that was preferred.
     pub is_hit: bool,
-    /// Whether it is that of the CPU.
-    pub is_local: bool,
 }
 
 impl Want {
-    /// A block of the preferred node for one of its CPUs.
+    /// A block of the preferred node.
     pub const fn new(order: Order, migratetype: Migratetype, flags: AllocFlags) -> Self {
         Self {
             order,
@@ -152,7 +156,6 @@ impl Want {
             list: ListIdx::at(order, ListIdx::place_of(migratetype)),
             state: State::given(order, migratetype),
             is_hit: true,
-            is_local: true,
         }
     }
 
@@ -263,24 +266,33 @@ impl<M: Memory> Zone<M> {
     /// See [`Miss`].
     #[inline]
     pub fn alloc(&self, cpu: usize, want: &Want) -> Result<FrameIdx, Miss> {
-        let Some(lists) = self.memory.lists(cpu) else {
-            return Err(Miss::NoCpu);
-        };
-        let popped = lists.with(|pcp| {
-            let frame = pcp.pop(want.list)?;
+        match self.alloc_listed(cpu, want) {
+            Some(frame) => Ok(frame),
+            None => self.alloc_slow(cpu, want),
+        }
+    }
+
+    /// Allocates a block that lies on a list of a CPU and is as it should be.
+    #[inline(always)]
+    pub(super) fn alloc_listed(&self, cpu: usize, want: &Want) -> Option<FrameIdx> {
+        self.memory.lists(cpu)?.with(|pcp| {
+            let frame = FrameIdx::new(pcp.peek(want.list)?);
+            let state = self.memory.state_of(frame, want.order)?;
+            if state.load(Relaxed) != State::NONE.byte() {
+                return None;
+            }
+            state.store(want.state.byte(), Relaxed);
+            pcp.pop_recent(want.list);
             note_list(pcp, want);
             Some(frame)
-        });
-        match popped {
-            Some(frame) => self.hand_out(frame, want),
-            None => self.alloc_slow(cpu, lists, want),
-        }
+        })
     }
 
     /// Allocates a block whose list is empty, or of an order without lists.
     #[cold]
     #[inline(never)]
-    fn alloc_slow(&self, cpu: usize, lists: &M::Lists, want: &Want) -> Result<FrameIdx, Miss> {
+    fn alloc_slow(&self, cpu: usize, want: &Want) -> Result<FrameIdx, Miss> {
+        let lists = self.memory.lists(cpu).ok_or(Miss::NoCpu)?;
         if want.list.exists() {
             let taken = lists.with(|pcp| {
                 let frame = match pcp.pop(want.list) {
@@ -421,29 +433,19 @@ impl<M: Memory> Zone<M> {
 #[inline]
 fn note_list(pcp: &mut Pcp, want: &Want) {
     pcp.note_alloc();
-    if !(want.is_hit && want.is_local) {
-        note_numa(pcp, want);
-    }
-}
-
-/// Counts where a block came from, if it is not the usual way.
-#[cold]
-fn note_numa(pcp: &mut Pcp, want: &Want) {
     if !want.is_hit {
         pcp.note(Event::NumaMiss, 1);
-    }
-    if !want.is_local {
-        pcp.note(Event::NumaOther, 1);
     }
 }
 
 /// Counts a block that did not come through a list (__count_zid_vm_events(), zone_statistics()).
 fn note_alloc(pcp: &mut Pcp, want: &Want) {
     pcp.note(Event::Alloc, 1 << want.order.get());
-    note_numa(pcp, want);
     // What came another way is taken off what came at all.
     pcp.note(Event::NumaHit, 1);
-    pcp.note(Event::NumaLocal, 1);
+    if !want.is_hit {
+        pcp.note(Event::NumaMiss, 1);
+    }
 }
 
 /// A number of frames as a change of a counter.

@@ -260,6 +260,7 @@ impl Board {
                     high_max: bounds.high_max,
                     keeps_high_batch: false,
                 });
+                it.set_local(node(cpu) == site.node);
             });
         }
     }
@@ -428,10 +429,6 @@ impl Machine for Board {
 
     fn list(&self, asked: &Asked) -> &[u16] {
         &self.lists[asked.list.index()][asked.node.index()]
-    }
-
-    fn node_of(&self, cpu: usize) -> Option<NodeId> {
-        (cpu < CPUS).then(|| node(cpu))
     }
 }
 

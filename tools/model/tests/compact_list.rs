@@ -102,10 +102,6 @@ impl Machine for Zones {
     fn list(&self, _: &Asked) -> &[u16] {
         &LIST
     }
-
-    fn node_of(&self, _: usize) -> Option<NodeId> {
-        Some(NodeId::FIRST)
-    }
 }
 
 /// Counts the frames that move in each zone.

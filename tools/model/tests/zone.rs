@@ -3,8 +3,9 @@
 //! Sequences of allocations, frees and drains on a zone, against a list of what is held.
 
 use oxmm_model::algo::buddy::frame::WrongFree;
-use oxmm_model::algo::buddy::pcp::Tuning;
-use oxmm_model::algo::buddy::zone::{Miss, Want, Zone};
+use oxmm_model::algo::buddy::guarded::Guarded;
+use oxmm_model::algo::buddy::pcp::{ListIdx, Tuning};
+use oxmm_model::algo::buddy::zone::{Memory, Miss, Want, Zone};
 use oxmm_model::algo::buddy::FRAMES;
 use oxmm_model::algo::snapshot::Watermark;
 use oxmm_model::algo::units::{FrameIdx, Migratetype, NrPages, Order};
@@ -163,5 +164,26 @@ fn cold_frames_are_the_last_to_be_served() {
     again.sort();
     freed.sort();
     assert_eq!(again, freed);
+    assert_eq!(zone.check(CPUS), Ok(()));
+}
+
+/// A freed block goes to the list of its pageblock's type, whichever type was allocated last.
+#[test]
+fn a_free_goes_to_the_list_of_its_pageblock() {
+    let zone = Span::TWO_REGIONS.zone();
+    for order in [0, 3].map(|it| Order::new(it).unwrap()) {
+        let types = [Migratetype::Movable, Migratetype::Unmovable];
+        let lengths = || {
+            let lists = types.map(|it| ListIdx::of(order, it).unwrap());
+            let own = zone.memory().lists(0).unwrap();
+            own.with(|pcp| lists.map(|it| pcp.length(it)))
+        };
+        let [first, second] = types.map(|it| zone.alloc(0, &Want::new(order, it, FLAGS)).unwrap());
+        let [movable, unmovable] = lengths();
+        zone.free(0, first, order).unwrap();
+        assert_eq!(lengths(), [movable + 1, unmovable]);
+        zone.free(0, second, order).unwrap();
+        assert_eq!(lengths(), [movable + 1, unmovable + 1]);
+    }
     assert_eq!(zone.check(CPUS), Ok(()));
 }

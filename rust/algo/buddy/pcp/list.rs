@@ -106,6 +106,8 @@ pub(super) struct List {
     pub(super) start: u16,
     /// Where there is no more room.
     pub(super) end: u16,
+    /// Frames of a block, as they count for `high`: pageblocks do not.
+    pub(super) weight: u16,
     /// Blocks that were allocated through it.
     pub(super) allocs: u64,
     /// Blocks that came from the zone, less those that went back there; it wraps.
@@ -132,6 +134,7 @@ pub(super) const EMPTY: [List; PLACES] = {
         top: 0,
         start: 0,
         end: 0,
+        weight: 0,
         allocs: 0,
         moved: 0,
     }; PLACES];
@@ -141,6 +144,9 @@ pub(super) const EMPTY: [List; PLACES] = {
         lists[list].start = start;
         start += capacity(list);
         lists[list].end = start;
+        if order(list) < LOW_ORDERS {
+            lists[list].weight = 1 << order(list);
+        }
         list += 1;
     }
     lists
@@ -209,6 +215,20 @@ impl ListIdx {
         Self { number, order }
     }
 
+    /// The list with a number, which [`ListIdx::number`] gave of a list of this order.
+    #[inline]
+    pub(super) const fn from_number(number: u8, order: Order) -> Self {
+        // INVARIANT: the caller's word; of another order's number, or 0, nobody has any use but to
+        // compare.
+        Self { number, order }
+    }
+
+    /// The number as it is kept.
+    #[inline]
+    pub(super) const fn number(self) -> u8 {
+        self.number
+    }
+
     /// Whether there is such a list.
     #[inline]
     pub(in crate::algo::buddy) const fn exists(self) -> bool {
@@ -227,7 +247,7 @@ impl ListIdx {
 
     /// Whether it is a list of single frames.
     #[inline]
-    pub(super) const fn is_single(self) -> bool {
+    pub(in crate::algo::buddy) const fn is_single(self) -> bool {
         self.index() < TYPES
     }
 

@@ -267,3 +267,19 @@ fn high_orders_freed_in_a_row_go_back() {
     assert!(drained > 1000);
     assert!(pcp.count() < usize_from(TUNING.high_min));
 }
+
+/// Every block of a CPU is local, or every one is not, by list or past them; hits are another matter.
+#[test]
+fn a_cpu_of_another_node_counts_no_local_blocks() {
+    let mut pcp = Pcp::new(TUNING);
+    let movable = list(0, Migratetype::Movable);
+    assert!(pcp.push(movable, 1) && pcp.pop(movable).is_some());
+    pcp.note(Event::NumaHit, 2);
+    pcp.note(Event::NumaMiss, 1);
+    for (is_local, expected) in [(true, [3, 0]), (false, [0, 3])] {
+        pcp.set_local(is_local);
+        let counted = [Event::NumaLocal, Event::NumaOther].map(|it| pcp.event(it));
+        assert_eq!(counted, expected);
+        assert_eq!(pcp.event(Event::NumaHit), 2);
+    }
+}

@@ -118,8 +118,7 @@ impl<M: Memory> Zone<M> {
                 let Some(place) = self.memory.state_of(frame, order) else {
                     return Err((nr, self.why_wrong(frame, order)));
                 };
-                let list = self.list_for(frame, order);
-                if let Err(before) = self.put(pcp, list, frame, place) {
+                if let Err(before) = self.put(pcp, frame, order, place) {
                     let freed = self.not_put(pcp, frame, order, before);
                     freed.map_err(|wrong| (nr, wrong))?;
                 }

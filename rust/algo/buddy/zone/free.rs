@@ -105,31 +105,74 @@ impl<M: Memory> Zone<M> {
         let Some(place) = self.memory.state_of(frame, order) else {
             return Err(self.why_wrong(frame, order));
         };
-        let list = self.list_for(frame, order);
-        lists.with(|pcp| match self.put(pcp, list, frame, place) {
+        lists.with(|pcp| match self.put(pcp, frame, order, place) {
             Ok(()) => Ok(()),
             Err(before) => self.not_put(pcp, frame, order, before),
         })
     }
 
+    /// Takes note of a free; `Err` with the state before if it is a wrong one.
+    ///
+    /// The state is swapped before it is looked at, for the exchange costs less than to look first.
+    #[inline]
+    fn take_back(place: &AtomicU8, order: Order) -> Result<(), u8> {
+        let before = M::exchange(place, State::NONE.byte());
+        match State::from_byte(before).is_given(order) {
+            true => Ok(()),
+            false => Err(before),
+        }
+    }
+
     /// Puts a block on a list whose lock is held, and drains what is too much. If it is not there to
     /// be given back, for the free is wrong or it is moved, returns its state, which is `NONE` now.
+    #[inline(always)]
+    pub(super) fn put(
+        &self,
+        pcp: &mut Pcp,
+        frame: FrameIdx,
+        order: Order,
+        place: &AtomicU8,
+    ) -> Result<(), u8> {
+        let recent = pcp.recent(order);
+        if self.list_for(frame, order) != recent {
+            return self.put_elsewhere(pcp, frame, order, place);
+        }
+        // Twice, so that where it goes is foretold and not waited for.
+        match recent.is_single() && !pcp.is_near(recent, frame) {
+            true => self.put_on(pcp, ListIdx::COLD, frame, place),
+            false => self.put_on(pcp, recent, frame, place),
+        }
+    }
+
+    /// Puts a block on another list than that which one like it was allocated from last.
+    #[inline(never)]
+    fn put_elsewhere(
+        &self,
+        pcp: &mut Pcp,
+        frame: FrameIdx,
+        order: Order,
+        place: &AtomicU8,
+    ) -> Result<(), u8> {
+        let list = pcp.list_of(self.list_for(frame, order), frame);
+        self.put_on(pcp, list, frame, place)
+    }
+
+    /// Puts a block on this list.
     ///
     /// It is put there before the exchange that says whether it may be: what comes before an
     /// exchange is done beside it, what comes behind has to wait for it.
-    #[inline]
-    pub(super) fn put(
+    #[inline(always)]
+    fn put_on(
         &self,
         pcp: &mut Pcp,
         list: ListIdx,
         frame: FrameIdx,
         place: &AtomicU8,
     ) -> Result<(), u8> {
-        let list = pcp.list_of(list, frame);
         if !pcp.push(list, frame.get()) {
             return self.put_slow(pcp, list, frame, place);
         }
-        if let Err(before) = take_back(place, list.order()) {
+        if let Err(before) = Self::take_back(place, list.order()) {
             pcp.unpush(list);
             return Err(before);
         }
@@ -152,7 +195,7 @@ impl<M: Memory> Zone<M> {
         place: &AtomicU8,
     ) -> Result<(), u8> {
         let order = list.order();
-        take_back(place, order)?;
+        Self::take_back(place, order)?;
         if list.exists() {
             let part = if list == ListIdx::COLD { 1 } else { 2 };
             self.drain_some(pcp, list, (list.capacity() / part) << order.get());
@@ -176,7 +219,7 @@ impl<M: Memory> Zone<M> {
         let Some(place) = self.memory.state_of(frame, order) else {
             return Err(self.why_wrong(frame, order));
         };
-        match take_back(place, order) {
+        match Self::take_back(place, order) {
             Ok(()) => {
                 self.give_block(frame, order);
                 Ok(())
@@ -351,18 +394,6 @@ impl<M: Memory> Zone<M> {
             (frame.index() < end).then_some(WrongFree::Tail(head, order))
         });
         holder.unwrap_or(WrongFree::OnList)
-    }
-}
-
-/// Takes note of a free; `Err` with the state before if it is a wrong one.
-///
-/// The state is swapped before it is looked at, for the exchange costs less than to look first.
-#[inline]
-fn take_back(place: &AtomicU8, order: Order) -> Result<(), u8> {
-    let before = place.swap(State::NONE.byte(), Relaxed);
-    match State::from_byte(before).is_given(order) {
-        true => Ok(()),
-        false => Err(before),
     }
 }
 
