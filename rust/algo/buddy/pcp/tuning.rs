@@ -117,24 +117,25 @@ impl Pcp {
             0 => self.alloc_factor,
             _ => self.order_factor,
         };
-        let mut batch = base << factor;
+        let least = if base > 1 { 2 } else { 1 };
+        let first = match order {
+            0 => base,
+            _ => (base >> order).max(least) << order,
+        };
+        let frames = first << factor;
         if self.is_tuned() && !pressure.is_below_high {
-            self.high = (self.high + batch).min(self.tuning.high_max);
+            self.high = (self.high + frames).min(self.tuning.high_max);
         }
         let most = self.high.saturating_sub(self.count).saturating_sub(base);
-        let most = most.max(base);
+        let most = most.max(first);
         // In a row without a free in between each refill is twice the one before.
-        if batch <= most && factor < BATCH_SCALE_MAX {
+        if frames <= most && factor < BATCH_SCALE_MAX {
             match order {
                 0 => self.alloc_factor += 1,
                 _ => self.order_factor += 1,
             }
         }
-        batch = batch.min(most);
-        if batch > 1 {
-            batch = (batch >> order).max(2);
-        }
-        usize_from(batch).min(list.capacity())
+        usize_from(frames.min(most) >> order).min(list.capacity())
     }
 
     /// A block was pushed: how many frames are to go back now, from its list on.
@@ -154,7 +155,8 @@ impl Pcp {
             let half = || narrow(list.capacity() / 2) << order.get();
             frees_all = self.freed_high_order
                 && self.free_count >= batch + self.tuning.high_min / 2
-                && (!self.tuning.keeps_high_batch || self.count >= batch.max(half()));
+                && self.count >= half()
+                && (!self.tuning.keeps_high_batch || self.count >= batch);
         }
         self.freed_high_order = is_high;
         if self.free_count < batch << BATCH_SCALE_MAX {
