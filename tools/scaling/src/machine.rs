@@ -162,6 +162,7 @@ impl OneZone {
             migratetype: Migratetype::Movable,
             node: NodeId::new(0).expect("a node"),
             list: ListKind::Fallback,
+            nodes: None,
             highest: ZoneKind::Normal,
             cpu: 0,
             rules,
