@@ -9,8 +9,8 @@
 //! # Cost        bounded: rounds end when reclaim and compaction have made no progress, and after
 //!               [`MAX_ROUNDS`] in any case.
 //! # Limits      no `__GFP_NOFAIL` and no task that reclaims itself (PF_MEMALLOC). Compaction is
-//!               tried again only as long as reclaim makes progress, without the kernel's
-//!               priorities.
+//!               tried again only as long as reclaim makes progress: first with what is alike
+//!               (COMPACT_PRIO_ASYNC), if it comes before reclaim, then with everything.
 //! # Reference   `mm/page_alloc.c`: `__alloc_pages_slowpath()`, `__alloc_pages_direct_reclaim()`,
 //!               `__alloc_pages_direct_compact()`, `should_reclaim_retry()`.
 
@@ -22,7 +22,10 @@ use super::{
         Machine,
         Plan, //
     },
-    zone::Miss,
+    zone::{
+        compact::Scope,
+        Miss, //
+    },
 };
 use crate::algo::{
     gfp::Flag,
@@ -76,8 +79,9 @@ pub trait Helper: Machine {
     /// Reclaims for a request; returns how many frames came free.
     fn reclaim(&self, plan: &Plan) -> usize;
 
-    /// Makes a block of the request's order out of what is free; `false` if that did not work.
-    fn compact(&self, plan: &Plan) -> bool;
+    /// Makes a block of the request's order out of what is free, for an attempt with these flags;
+    /// `false` if that did not work.
+    fn compact(&self, plan: &Plan, flags: AllocFlags, scope: Scope) -> bool;
 
     /// Drains the lists of every CPU.
     fn drain_all(&self);
@@ -174,7 +178,11 @@ impl<H: Helper> Slow<'_, H> {
                 }
             }
             if can_compact {
-                if let Some(block) = self.compact()? {
+                let scope = match compacts_first {
+                    true => Scope::Alike,
+                    false => Scope::All,
+                };
+                if let Some(block) = self.compact(scope)? {
                     return Ok(block);
                 }
             }
@@ -212,9 +220,9 @@ impl<H: Helper> Slow<'_, H> {
         self.attempt()
     }
 
-    fn compact(&self) -> Result<Option<Block>, Miss> {
+    fn compact(&self, scope: Scope) -> Result<Option<Block>, Miss> {
         self.machine.count(Step::Compacted);
-        let made = self.machine.compact(self.plan);
+        let made = self.machine.compact(self.plan, self.flags, scope);
         let block = match made {
             true => self.attempt()?,
             false => None,

@@ -30,6 +30,7 @@ use crate::algo::buddy::walk::{
     Plan,
     Site, //
 };
+use crate::algo::buddy::zone::compact::Scope;
 use crate::algo::buddy::zone::Memory;
 use crate::algo::buddy::{
     FRAMES,
@@ -64,6 +65,7 @@ use crate::algo::units::{
     Pfn,
     ZoneKind, //
 };
+use crate::algo::watermark::AllocFlags;
 use crate::algo::zonelist::{
     fallback_order,
     zones_in_order,
@@ -440,7 +442,7 @@ impl Helper for Board {
         (0..blocks).filter(|&it| self.free_one(1, it * 7)).count()
     }
 
-    fn compact(&self, _plan: &Plan) -> bool {
+    fn compact(&self, _plan: &Plan, _flags: AllocFlags, _scope: Scope) -> bool {
         false
     }
 

@@ -112,12 +112,25 @@ pub fn draw(holders: &Holders) -> [String; 4] {
 
 /// Compacts and checks that nothing was lost.
 pub fn compact(zone: &LoneZone, holders: &mut Holders, task: &Task) -> Done {
+    checked(zone, holders, |holders| zone.compact(task, holders))
+}
+
+/// Compacts all of a zone and checks that nothing was lost.
+pub fn compact_all(zone: &LoneZone, holders: &mut Holders, budget: Budget) -> Done {
+    checked(zone, holders, |holders| zone.compact_all(budget, holders))
+}
+
+fn checked(
+    zone: &LoneZone,
+    holders: &mut Holders,
+    work: impl FnOnce(&mut Holders) -> Done,
+) -> Done {
     let fixed = |it: &Holders| -> BTreeMap<_, _> {
         let held = it.held().iter().filter(|(_, held)| !held.is_movable);
         held.map(|(head, held)| (*head, held.tag)).collect()
     };
     let (before, count) = (fixed(holders), holders.held().len());
-    let done = zone.compact(task, holders);
+    let done = work(holders);
     holders.check();
     assert_eq!(zone.check(1), Ok(()));
     assert_eq!((fixed(holders), holders.held().len()), (before, count));

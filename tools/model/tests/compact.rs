@@ -8,7 +8,9 @@ use oxmm_model::algo::buddy::zone::compact::{
     gap, Budget, Count, Done, Outcome, Scope, Suitable, Task,
 };
 use oxmm_model::algo::units::{FrameIdx, Migratetype, NrPages};
-use oxmm_model::drawn::{compact, draw, drawn, free, fresh, order, task, want, Dice, TUNING};
+use oxmm_model::drawn::{
+    compact, compact_all, draw, drawn, free, fresh, order, task, want, Dice, TUNING, UNBOUNDED,
+};
 use oxmm_model::holders::Holders;
 use oxmm_model::host::{zone, LoneZone};
 use proptest::prelude::*;
@@ -208,6 +210,47 @@ fn lack_of_memory_is_not_fragmentation() {
     assert_eq!(suitable(3), Suitable::Continue);
 }
 
+/// Every pageblock whose blocks find place in broken ones is emptied, the cheapest first; the last
+/// two keep what is left, for there is no place but in whole pageblocks.
+#[test]
+fn all_of_a_zone_is_compacted() {
+    let (zone, mut holders) = drawn(["mm.mm..m", "..m.....", "mm.U...m", "...m..m."]);
+    let done = compact_all(&zone, &mut holders, UNBOUNDED);
+    assert_eq!(done.outcome, Outcome::Complete);
+    let after = ["mmmmmmmm", "........", "mm.U...m", "........"];
+    assert_eq!(draw(&holders), after);
+    assert_eq!(done.counts.get(Count::Made), 2);
+    assert_eq!(done.counts.get(Count::Moved), 3 * 64);
+    let again = compact_all(&zone, &mut holders, UNBOUNDED);
+    assert_eq!(again.counts.get(Count::Moved), 0);
+}
+
+/// One pageblock is broken: to empty it another would have to be.
+#[test]
+fn whole_pageblocks_are_not_broken_to_compact_all() {
+    let map = ["mm.mm..m", "........", "........", "........"];
+    let (zone, mut holders) = drawn(map);
+    let done = compact_all(&zone, &mut holders, UNBOUNDED);
+    assert_eq!(
+        (done.outcome, draw(&holders)),
+        (Outcome::Complete, map.map(String::from))
+    );
+    assert_eq!(done.counts.get(Count::Isolated), 0);
+}
+
+#[test]
+fn compacting_all_ends_with_the_budget() {
+    let map = ["mm.mm..m", "..m.....", "mm.U...m", "...m..m."];
+    let (zone, mut holders) = drawn(map);
+    let budget = Budget {
+        pageblocks: 1000,
+        frames: 127,
+    };
+    let done = compact_all(&zone, &mut holders, budget);
+    assert_eq!(done.outcome, Outcome::Partial);
+    assert_eq!(done.counts.get(Count::Moved), 64);
+}
+
 /// What a random zone is made of.
 #[derive(Clone, Debug)]
 struct Recipe {
@@ -334,6 +377,18 @@ proptest! {
         zone.drain(0);
         prop_assert_eq!(zone.check(1), Ok(()));
         prop_assert_eq!(free(&zone), isize::try_from(recipe.frames).unwrap());
+    }
+
+    /// Single frames all of which may move: in the end as many pageblocks are whole as there are
+    /// free frames for, of those that have all their frames.
+    #[test]
+    fn compacting_all_leaves_one_broken_pageblock(recipe in recipe()) {
+        let recipe = Recipe { from: 0, frames: recipe.frames / 512 * 512, largest: 0, unmovable: 0, ..recipe };
+        let (zone, mut holders) = cook(&recipe);
+        compact_all(&zone, &mut holders, UNBOUNDED);
+        let blocks = zone.count_blocks();
+        let whole = (9..blocks.len()).fold(0, |sum, order| sum + (blocks[order] << (order - 9)));
+        prop_assert_eq!(whole, usize::try_from(free(&zone)).unwrap() / 512);
     }
 
     /// The same with frees and allocations in between and bounded work.

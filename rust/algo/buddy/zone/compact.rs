@@ -16,7 +16,8 @@
 //!               each frame that is moved, without the copy.
 //! # Limits      orders 1 to 15. The cheapest of each 16 regions is taken, not that of the zone.
 //!               Targets are the best fit of their region, in pageblocks other than those that are
-//!               being emptied, whole ones last; the kernel's scanners meet instead.
+//!               being emptied, whole ones last; the kernel's scanners meet instead. All of a zone
+//!               is compacted in pageblocks, and those that are not complete are left as they are.
 //! # Reference   mm/compaction.c: compact_zone(), isolate_migratepages_block(),
 //!               suitable_migration_source(), suitable_migration_target(), compact_finished().
 
@@ -109,7 +110,7 @@ named! {
     pub enum Outcome {
         /// The order is none that can be compacted for.
         Skipped = "skipped",
-        /// All was looked at, and there is no such block.
+        /// All was looked at: there is no such block, or no more of them can be made.
         Complete = "complete",
         /// The budget was used up before all was looked at.
         Partial = "partial_skipped",
@@ -201,6 +202,8 @@ struct Work<'a, M, V> {
     mover: &'a mut V,
     targets: Targets<'a>,
     counts: Counts,
+    /// Whether to go on once there is a block.
+    wants_all: bool,
 }
 
 impl<M: Memory> Zone<M> {
@@ -209,6 +212,27 @@ impl<M: Memory> Zone<M> {
     pub fn compact(&self, task: &Task, mover: &mut impl Mover) -> Done {
         let mut work = Work::new(self, task, mover);
         let outcome = work.run();
+        Done {
+            outcome,
+            counts: work.counts,
+        }
+    }
+
+    /// Empties every pageblock that can be emptied into broken ones, whatever the request might be
+    /// that needs it (the zone's part of writing to /proc/sys/vm/compact_memory).
+    pub fn compact_all(&self, budget: Budget, mover: &mut impl Mover) -> Done {
+        let task = Task {
+            order: PAGEBLOCK_ORDER,
+            migratetype: Migratetype::Movable,
+            may_cma: true,
+            scope: Scope::All,
+            budget,
+        };
+        let mut work = Work::new(self, &task, mover);
+        work.wants_all = true;
+        // To break up one pageblock so as to empty another would come to nothing.
+        work.targets.may_break = false;
+        let outcome = work.run_all();
         Done {
             outcome,
             counts: work.counts,
@@ -224,9 +248,11 @@ impl<'a, M: Memory, V: Mover> Work<'a, M, V> {
             mover,
             targets: Targets {
                 types: task.targets(),
+                may_break: true,
                 hint: 0,
             },
             counts: Counts::default(),
+            wants_all: false,
         }
     }
 
@@ -238,6 +264,26 @@ impl<'a, M: Memory, V: Mover> Work<'a, M, V> {
         if self.is_served() {
             return Outcome::Success;
         }
+        self.sweep()
+    }
+
+    /// Looks at all regions until nothing comes of it any more: what was filled may be emptied again
+    /// when others have been.
+    fn run_all(&mut self) -> Outcome {
+        if self.task.order > self.zone.max_order() {
+            return Outcome::Skipped;
+        }
+        loop {
+            let made = self.counts.get(Count::Made);
+            let outcome = self.sweep();
+            if outcome != Outcome::Complete || self.counts.get(Count::Made) == made {
+                return outcome;
+            }
+        }
+    }
+
+    /// Looks at all regions, from where the last one ended.
+    fn sweep(&mut self) -> Outcome {
         let regions = self.zone.memory().regions().len();
         let next = &self.zone.figures().compact_from;
         let start = next.load(Relaxed) % regions.max(1);
@@ -280,7 +326,9 @@ impl<'a, M: Memory, V: Mover> Work<'a, M, V> {
                 }
                 if self.empty_candidate(candidate) {
                     self.counts.add(Count::Made, 1);
-                    return Some(Outcome::Success);
+                    if !self.wants_all {
+                        return Some(Outcome::Success);
+                    }
                 }
             }
             last = Some(choice.last_if_full()?);
@@ -290,6 +338,9 @@ impl<'a, M: Memory, V: Mover> Work<'a, M, V> {
     /// Empties what a candidate stands for, the cheapest part first; says whether there is a block
     /// for the request now.
     fn empty_candidate(&mut self, candidate: Candidate) -> bool {
+        if self.wants_all {
+            return self.is_worth_it(candidate) && self.empty_block(candidate.from);
+        }
         if self.task.order >= PAGEBLOCK_ORDER {
             return self.empty_block(candidate.from) && self.is_served();
         }
@@ -310,6 +361,14 @@ impl<'a, M: Memory, V: Mover> Work<'a, M, V> {
                 return false;
             }
         }
+    }
+
+    /// Says whether a pageblock has something to be moved, and not more than when it was looked at:
+    /// one that was filled meanwhile has its turn later.
+    fn is_worth_it(&self, candidate: Candidate) -> bool {
+        let pageblock = self.zone.pageblock(candidate.from >> PAGEBLOCK_ORDER.get());
+        let used = pageblock.map_or(0, |it| it.used(0, PAGEBLOCK_ORDER));
+        (1..=candidate.used).contains(&used)
     }
 
     fn looks_left(&self) -> usize {

@@ -66,6 +66,8 @@ pub(super) enum Moved {
 pub(super) struct Targets<'a> {
     /// Types of pageblocks, those that are preferred first.
     pub(super) types: &'a [Migratetype],
+    /// Whether a whole pageblock may be broken up if no broken one has place.
+    pub(super) may_break: bool,
     /// The region that had the last one.
     pub(super) hint: usize,
 }
@@ -133,7 +135,8 @@ impl<M: Memory> Zone<M> {
         targets: &mut Targets<'_>, //
     ) -> Option<FrameIdx> {
         let broken = targets.types.iter().map(|&it| (it, false));
-        let mut ways = broken.chain(targets.types.iter().map(|&it| (it, true)));
+        let whole = targets.types.iter().map(|&it| (it, true));
+        let mut ways = broken.chain(whole.filter(|_| targets.may_break));
         let hint = &mut targets.hint;
         let to = ways.find_map(|(migratetype, may_break)| {
             let row = match may_break {
@@ -188,7 +191,7 @@ impl<M: Memory> Zone<M> {
     ///
     /// Sizes divide each other, so that the largest first, each into the smallest block that fits,
     /// finds place for all if there is one.
-    pub(super) fn has_room(&self, needed: &[usize; 16], types: &[Migratetype]) -> (bool, usize) {
+    pub(super) fn has_room(&self, needed: &[usize; 16], targets: &Targets<'_>) -> (bool, usize) {
         let mut has = [0usize; 16];
         let is_enough = |has: &[usize; 16]| needed.iter().zip(has).all(|(need, has)| need <= has);
         let [frames, ..] = *needed;
@@ -203,7 +206,8 @@ impl<M: Memory> Zone<M> {
             looked += 1;
             self.on_region(region, |it| {
                 it.count_blocks(REGION_ORDER, |migratetype, order, blocks| {
-                    if types.contains(&migratetype) {
+                    let may_take = targets.may_break || order < PAGEBLOCK_ORDER;
+                    if may_take && targets.types.contains(&migratetype) {
                         let frames = blocks << order.get();
                         let up_to = usize_from(order.get()) + 1;
                         has.iter_mut().take(up_to).for_each(|sum| *sum += frames);

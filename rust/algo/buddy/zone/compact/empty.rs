@@ -133,7 +133,7 @@ impl<M: Memory, V: Mover> Work<'_, M, V> {
         let Some(needed) = self.needed(span, most) else {
             return false;
         };
-        let (has_room, regions) = self.zone.has_room(&needed, self.targets.types);
+        let (has_room, regions) = self.zone.has_room(&needed, &self.targets);
         self.counts.add(Count::Looked, regions * PAGEBLOCKS);
         if !has_room {
             return false;
