@@ -35,7 +35,19 @@ use super::{
     pages::Pages,
     PAGE_SHIFT, //
 };
-use crate::algo::units::NrPages;
+use crate::algo::units::{
+    u64_from,
+    NrPages, //
+};
+
+/// The bytes of a word.
+const WORD: usize = size_of::<u64>();
+
+/// The word of a pattern after so many others: no two of them are alike, nor are those of patterns
+/// whose first words differ, unless they differ by as many steps.
+pub fn word(first: u64, number: usize) -> u64 {
+    first.wrapping_add(u64_from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
 
 impl Pages {
     /// Where their bytes begin in the direct map.
@@ -79,6 +91,92 @@ impl Pages {
             // consecutive addresses; that nobody else is there is the caller's promise.
             unsafe { base.as_ptr().add(from).write_bytes(0, len) };
         }
+    }
+
+    /// Where `count` pages from the page `from` on begin, and how many bytes they have, as far as the
+    /// run has them.
+    fn part(&self, from: NrPages, count: NrPages) -> Option<(NonNull<u8>, usize)> {
+        let left = self.nr_pages().checked_sub(from)?;
+        let len = count.min(left).get() << PAGE_SHIFT;
+        // SAFETY: The bytes before are those of pages of the run, which the direct map has at
+        // consecutive addresses.
+        let start = unsafe { self.base()?.add(from.get() << PAGE_SHIFT) };
+        Some((start, len))
+    }
+
+    /// Copies `count` pages from the page `from` on to those of another run, as far as both have
+    /// them.
+    ///
+    /// # Safety
+    ///
+    /// Nobody writes the pages meanwhile, nobody reads those that are copied to, and they are others
+    /// than those that are copied.
+    pub unsafe fn copy_part(&self, from: NrPages, to: (&Self, NrPages), count: NrPages) {
+        let (source, target) = (self.part(from, count), to.0.part(to.1, count));
+        if let Some(((source, bytes), (target, room))) = source.zip(target) {
+            // SAFETY: Both have so many bytes, see `part`; the rest is the caller's promise.
+            unsafe { source.copy_to_nonoverlapping(target, bytes.min(room)) };
+        }
+    }
+
+    /// Fills `count` pages from the page `from` on with words that [`word`] gives, as far as the run
+    /// has them.
+    ///
+    /// # Safety
+    ///
+    /// Nobody reads or writes these pages meanwhile.
+    pub unsafe fn fill_words(&self, from: NrPages, count: NrPages, first: u64) {
+        let Some((start, bytes)) = self.part(from, count) else {
+            return;
+        };
+        for number in 0..bytes / WORD {
+            // SAFETY: The word is inside of the part, which begins at a page, so that it is aligned;
+            // that nobody else is there is the caller's promise.
+            unsafe { start.cast::<u64>().add(number).write(word(first, number)) };
+        }
+    }
+
+    /// The first of `count` pages from the page `from` on, counted from there, that differs from what
+    /// [`Self::fill_words`] writes.
+    ///
+    /// # Safety
+    ///
+    /// Nobody writes these pages meanwhile.
+    pub unsafe fn first_wrong_page(
+        &self,
+        from: NrPages,
+        count: NrPages,
+        first: u64,
+    ) -> Option<NrPages> {
+        let (start, bytes) = self.part(from, count)?;
+        let mut numbers = 0..bytes / WORD;
+        let wrong = numbers.find(|&number| {
+            // SAFETY: As in `fill_words`. Memory of the page allocator has some value always, which
+            // a volatile read takes as it is.
+            let found = unsafe { start.cast::<u64>().add(number).read_volatile() };
+            found != word(first, number)
+        });
+        wrong.map(|number| NrPages::new(number >> (PAGE_SHIFT - WORD.trailing_zeros())))
+    }
+
+    /// Fills all of them as [`Self::fill_words`] does.
+    ///
+    /// # Errors
+    ///
+    /// ENXIO if the kernel has no address for them.
+    pub fn fill_with(&mut self, first: u64) -> Result {
+        self.base().ok_or(ENXIO)?;
+        // SAFETY: By the invariant of `Pages` nobody else owns them, and `&mut self` excludes whoever
+        // has them from us.
+        unsafe { self.fill_words(NrPages::ZERO, self.nr_pages(), first) };
+        Ok(())
+    }
+
+    /// The first page that differs from what [`Self::fill_with`] writes.
+    pub fn first_wrong(&self, first: u64) -> Option<NrPages> {
+        // SAFETY: By the invariant of `Pages` nobody else owns them, and all that writes to them
+        // takes `&mut self`, or promises that nobody reads.
+        unsafe { self.first_wrong_page(NrPages::ZERO, self.nr_pages(), first) }
     }
 
     /// Writes `byte` to all of them, so that they can be read.
@@ -181,6 +279,26 @@ mod tests {
                 assert!(page.iter().all(|&byte| byte == expected));
             }
         }
+    }
+
+    /// What is copied is found by its pattern; a page that differs is named.
+    #[test]
+    fn a_copy_has_the_pattern() {
+        let order = Order::new(2).unwrap_or_default();
+        let pages = || Pages::alloc(order, Gfp::KERNEL, None);
+        let (Ok(mut one), Ok(mut two)) = (pages(), pages()) else {
+            return;
+        };
+        assert!(one.fill_with(7).is_ok() && two.fill_with(8).is_ok());
+        assert_eq!(one.first_wrong(7), None);
+        assert_eq!(one.first_wrong(8), Some(NrPages::ZERO));
+        let (first, count) = (NrPages::new(1), NrPages::new(9));
+        // SAFETY: Both are ours.
+        unsafe { one.copy_part(first, (&two, first), count) };
+        assert_eq!(two.first_wrong(8), Some(first));
+        // SAFETY: As above.
+        unsafe { one.copy_part(NrPages::ZERO, (&two, NrPages::ZERO), first) };
+        assert_eq!(two.first_wrong(7), None);
     }
 
     /// Pages keep their bytes when they are handed on, and `as_uninit` reaches all of them.
