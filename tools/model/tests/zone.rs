@@ -2,6 +2,8 @@
 
 //! Sequences of allocations, frees and drains on a zone, against a list of what is held.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use oxmm_model::algo::buddy::frame::WrongFree;
 use oxmm_model::algo::buddy::guarded::Guarded;
 use oxmm_model::algo::buddy::pcp::{ListIdx, Tuning};
@@ -115,6 +117,22 @@ fn bulk_is_the_same_as_one_by_one() {
         assert_eq!(zone.free_bulk(1, &held, order), Ok(()));
         assert_eq!(zone.check(CPUS), Ok(()));
         zone.drain(1);
+    }
+}
+
+/// Whatever lists hold at the time, as many frames are gone as there was place for.
+#[test]
+fn bulk_takes_no_more_than_it_has_place_for() {
+    let (zone, frames) = (Span::TWO_REGIONS.zone(), 40_000);
+    let want = Want::new(Order::ZERO, Migratetype::Movable, FLAGS);
+    for wanted in [1, 3, 64, 1000] {
+        let mut held = vec![FrameIdx::default(); wanted];
+        assert_eq!(zone.alloc_bulk(0, &want, &mut held), wanted);
+        zone.drain(0);
+        let free = zone.figures().free.load(Relaxed);
+        assert_eq!(free, isize::try_from(frames - wanted).unwrap());
+        assert_eq!(zone.free_bulk(0, &held, Order::ZERO), Ok(()));
+        zone.drain(0);
     }
 }
 

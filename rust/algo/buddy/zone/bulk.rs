@@ -58,7 +58,11 @@ impl<M: Memory> Zone<M> {
                 nr += 1;
             }
         }
-        while let (Some(place), Ok(frame)) = (out.get_mut(nr), self.alloc(cpu, want)) {
+        // Nothing is allocated that there is no place for.
+        while let Some(place) = out.get_mut(nr) {
+            let Ok(frame) = self.alloc(cpu, want) else {
+                break;
+            };
             *place = frame;
             nr += 1;
         }
