@@ -25,6 +25,7 @@ set -- \
 	oxmm_caches \
 	oxmm_contents \
 	oxmm_cpu \
+	oxmm_exact \
 	oxmm_gfp \
 	oxmm_kmalloc \
 	oxmm_kmem_cache \
@@ -40,6 +41,7 @@ set -- \
 	oxmm_pinned \
 	oxmm_private \
 	oxmm_private_arena \
+	oxmm_private_holders \
 	oxmm_private_memory \
 	oxmm_slub \
 	oxmm_thread \

@@ -31,14 +31,18 @@ use core::fmt;
 
 pub use admin::{
     CacheCreate,
+    Compact,
+    Extent,
     MachineNode,
     MemcgSet,
+    PageRange,
     Setting, //
 };
 pub use alloc::{
     Alloc,
     Free,
     Placement,
+    RangeWish,
     What,
     Which, //
 };
@@ -114,6 +118,14 @@ pub enum Command<'a> {
     },
     /// Frees what is held.
     Free(Free<'a>),
+    /// Reads what was filled.
+    Verify(Which<'a>),
+    /// Moves blocks so that larger ones come free.
+    Compact(Compact),
+    /// Has nothing allocated from pageblocks.
+    Isolate(PageRange),
+    /// Ends that.
+    Unisolate(PageRange),
     /// Empties the per-CPU lists.
     Drain,
     /// Gives the empty slabs of a cache back.
@@ -255,6 +267,10 @@ impl fmt::Display for Command<'_> {
                 write!(f, "add percpu {of}{id} {by}{value}")
             }
             Self::Free(free) => free.fmt(f),
+            Self::Verify(which) => write!(f, "verify {which}"),
+            Self::Compact(compact) => compact.fmt(f),
+            Self::Isolate(range) => write!(f, "isolate {range}"),
+            Self::Unisolate(range) => write!(f, "unisolate {range}"),
             Self::Drain => f.write_str("drain"),
             Self::Shrink { cache } => write!(f, "shrink {}{cache}", grammar::CACHE),
             Self::CacheCreate(create) => create.fmt(f),

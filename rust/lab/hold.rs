@@ -12,6 +12,8 @@
 //!               period for each area where Linux has no room to note it, also that.
 //! # Reference   DESIGN.md section 3.
 
+use core::num::NonZeroU64;
+
 use kernel::{
     current,
     prelude::*,
@@ -30,6 +32,7 @@ use super::{
         Size, //
     },
     Cache,
+    Contents,
     Holding,
     Kind,
     Lab,
@@ -55,6 +58,7 @@ use crate::algo::{
     units::{
         usize_from,
         Bytes,
+        NodeId,
         Order, //
     },
 };
@@ -63,6 +67,7 @@ use crate::linux::{
     quietly,
     PAGE_SHIFT, //
 };
+use crate::seam::Relaxed;
 
 impl<M: Manager> Lab<M> {
     /// Allocates what a line asks for, all of it or nothing.
@@ -84,7 +89,15 @@ impl<M: Manager> Lab<M> {
             )?;
         let total = taken.and_then(|taken| taken.checked_mul(usize_from(count.get())));
         let taken = self.live.lock().promise(kind, total)?;
-        match self.fill_and_add(&plans, count, &asked) {
+        let wish = Wish {
+            count,
+            fill: match alloc.what {
+                What::Pages { fill, .. } => fill,
+                What::Range(wish) => wish.fill,
+                _ => false,
+            },
+        };
+        match self.fill_and_add(&plans, wish, &asked) {
             Ok(ids) => Ok(Done::Allocated {
                 ids,
                 count,
@@ -98,15 +111,15 @@ impl<M: Manager> Lab<M> {
         }
     }
 
-    /// Allocates `count` times what was planned and puts it into the table.
+    /// Allocates as many times what was planned and puts it into the table.
     fn fill_and_add(
         &self,
         plans: &Plans<M::Plan>,
-        count: Count,
+        wish: Wish,
         asked: &Arc<Asked>,
     ) -> Result<(u64, u64), Refusal> {
         let mut holdings = KVVec::new();
-        let filled = self.fill(plans, count, &mut holdings);
+        let filled = self.fill(plans, wish, &mut holdings);
         let held = filled.and_then(|()| self.live.lock().add(asked, &mut holdings));
         // Nothing is left in there if all went well.
         for holding in holdings.drain_all() {
@@ -119,10 +132,10 @@ impl<M: Manager> Lab<M> {
     fn fill(
         &self,
         plans: &Plans<M::Plan>,
-        count: Count,
+        wish: Wish,
         holdings: &mut KVVec<M::Holding>,
     ) -> Result<(), Refusal> {
-        let count = usize_from(count.get());
+        let count = usize_from(wish.count.get());
         holdings
             .reserve(count, quietly())
             .map_err(|_| Refusal::NoTable)?;
@@ -145,9 +158,56 @@ impl<M: Manager> Lab<M> {
                 self.manager
                     .alloc(plan, (count - done).min(BULK), holdings)?;
             }
+            for holding in holdings.iter_mut().skip(done).filter(|_| wish.fill) {
+                if !holding.fill(self.next_pattern()) {
+                    return Err(Refusal::NoContents);
+                }
+            }
             cond_resched();
         }
         Ok(())
+    }
+
+    /// The first word of a pattern that nobody else was given.
+    fn next_pattern(&self) -> NonZeroU64 {
+        // Far apart, so that patterns do not run into each other.
+        let number = self.patterns.fetch_add(1, Relaxed);
+        NonZeroU64::new(number.wrapping_mul(0xd134_2543_de82_ef95)).unwrap_or(NonZeroU64::MAX)
+    }
+
+    /// Reads what was filled, of what was held when it started.
+    pub(super) fn verify(&self, which: &Which<'_>) -> Result<Done, Refusal> {
+        let last = self.live.lock().last_id();
+        let is_wanted = |id: u64, asked: &Asked| match which {
+            Which::Id(wanted) => id == wanted.get(),
+            Which::Tag(tag) => asked.tag() == Some(tag.as_str()),
+            Which::All => true,
+        };
+        let (mut found, mut count, mut from) = (0, 0, 1);
+        loop {
+            // Nobody takes it out of the table meanwhile.
+            let live = self.live.lock();
+            let Some((id, holding)) = live.first_from((from, last), is_wanted) else {
+                break;
+            };
+            let contents = holding.contents();
+            drop(live);
+            match contents {
+                Contents::Unknown => {}
+                Contents::Intact => count += 1,
+                Contents::Wrong(page) => return Err(Refusal::Contents(id, page)),
+            }
+            if current!().signal_pending() {
+                return Err(Refusal::Interrupted);
+            }
+            (found, from) = (found + 1, id + 1);
+            cond_resched();
+        }
+        match (which, found) {
+            (Which::Id(id), 0) => Err(Refusal::NoId(id.get())),
+            (Which::Tag(_), 0) => Err(Refusal::NoTag),
+            _ => Ok(Done::Verified { count }),
+        }
     }
 
     /// Has every online CPU add to its own copy of a per-CPU variable.
@@ -224,11 +284,14 @@ impl<M: Manager> Lab<M> {
 
     /// Gives a batch back to the manager, and then its share of the limit.
     fn give_back(&self, batch: Batch<M::Holding>, defer: bool) -> Done {
-        for holding in batch.holdings.into_iter().flatten() {
-            match defer {
-                true => self.manager.free_deferred(holding),
-                false => drop(holding),
+        let mut batch = batch;
+        match defer {
+            true => {
+                for holding in batch.holdings.iter_mut().filter_map(Option::take) {
+                    self.manager.free_deferred(holding);
+                }
             }
+            false => self.manager.free(&mut batch.holdings),
         }
         let mut live = self.live.lock();
         let mut sum = Bytes::ZERO;
@@ -241,6 +304,13 @@ impl<M: Manager> Lab<M> {
             taken: sum,
         }
     }
+}
+
+/// What becomes of a plan.
+#[derive(Clone, Copy)]
+struct Wish {
+    count: Count,
+    fill: bool,
 }
 
 /// How many are asked of a manager at a time; a signal is looked for in between.
@@ -264,6 +334,7 @@ fn request<C: Cache>(
             // A policy, which comes later, may say otherwise.
             nodes: None,
         },
+        What::Range(wish) => Wanted::Range(wish),
         What::Sized(size) => Wanted::Sized(size),
         What::Cached(_) => Wanted::Cached(cache.ok_or(Refusal::NoCache)?.get().clone()),
         What::Percpu { size, align } => Wanted::Percpu { size, align },
@@ -272,10 +343,7 @@ fn request<C: Cache>(
     Ok(Request {
         wanted,
         gfp: alloc.gfp.unwrap_or(Gfp::from_flag(Flag::GfpKernel)),
-        node: match alloc.node {
-            Some(NodeWish::Id(node)) => Some(node),
-            Some(NodeWish::Any) | None => None,
-        },
+        node: node_of(alloc.node),
     })
 }
 
@@ -287,10 +355,19 @@ fn placement(alloc: &Alloc<'_>) -> Placement {
     }
 }
 
+/// The node that is named; `None` for any.
+pub(super) fn node_of(wish: Option<NodeWish>) -> Option<NodeId> {
+    match wish {
+        Some(NodeWish::Id(node)) => Some(node),
+        Some(NodeWish::Any) | None => None,
+    }
+}
+
 /// The kind of what is wanted, and its size.
 fn described<C: Cache>(wanted: &Wanted<C>) -> (Kind, Size) {
     match wanted {
         Wanted::Pages { order, .. } => (Kind::Pages, Size::Order(*order)),
+        Wanted::Range(wish) => (Kind::Pages, Size::Bytes(wish.size)),
         Wanted::Sized(size) => (Kind::Object, Size::Bytes(*size)),
         Wanted::Cached(cache) => (Kind::Object, Size::Bytes(cache.object_size())),
         Wanted::Percpu { size, .. } => (Kind::Percpu, Size::Bytes(*size)),

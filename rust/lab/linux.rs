@@ -14,11 +14,13 @@ use kernel::{
 
 mod bench;
 mod holding;
+mod range;
 mod slab;
 mod would;
 
 use super::{
     Decoded,
+    Isolation,
     Kind,
     Manager,
     PagesWish,
@@ -30,8 +32,6 @@ use crate::algo::{
     command::{
         Align,
         CacheCreate,
-        CacheFlag,
-        CacheFlags,
         Command, //
     },
     gfp::Gfp as Expression,
@@ -65,6 +65,7 @@ use crate::linux::{
     bench::Slots,
     bulk::Single,
     cpu,
+    exact::ExactPages,
     gfp::Gfp,
     kmalloc::{
         self,
@@ -73,8 +74,7 @@ use crate::linux::{
     kmem_cache::{
         self,
         Config,
-        Constructor,
-        Flags, //
+        Constructor, //
     },
     node::{
         self,
@@ -95,6 +95,12 @@ use crate::linux::{
     would::task_has_policy,
     PAGE_SHIFT, //
 };
+use crate::private::{
+    Counts,
+    Outcome, //
+};
+
+use range::range;
 
 pub use holding::Holding;
 
@@ -113,6 +119,8 @@ pub struct Plan {
 /// What is planned.
 enum What {
     Pages(Order),
+    /// A block, and how many of its pages are kept.
+    Range(Order, NrPages),
     Sized(Bytes),
     Cached(Arc<kmem_cache::Cache>),
     Percpu(Bytes, Option<usize>),
@@ -240,6 +248,13 @@ impl Manager for Linux {
                 "memcg= and kind= are not offered: Linux charges the writer's own group when gfp= \
                  has __GFP_ACCOUNT"
             }
+            Command::Compact(_) => {
+                "Linux exports no way to compact; root writes to /proc/sys/vm/compact_memory or to \
+                 compact of a node in sysfs"
+            }
+            Command::Isolate(_) | Command::Unisolate(_) => {
+                "Linux exports no way to isolate pageblocks; memory hotplug isolates whole sections"
+            }
             Command::Drain => "Linux exports no way to empty its per-CPU page lists",
             Command::MemcgCreate { .. }
             | Command::MemcgRemove { .. }
@@ -256,6 +271,7 @@ impl Manager for Linux {
             // The lab runs these whatever keys they have, and does not ask.
             Command::AddPercpu { .. }
             | Command::Free(_)
+            | Command::Verify(_)
             | Command::Shrink { .. }
             | Command::CacheCreate(_)
             | Command::CacheDestroy { .. } => "these keys are not offered together",
@@ -279,6 +295,12 @@ impl Manager for Linux {
                     gfp = gfp.with_type(migratetype)?;
                 }
                 What::Pages(*order)
+            }
+            Wanted::Range(wish) => {
+                if let Some(migratetype) = wish.migratetype {
+                    gfp = gfp.with_type(migratetype)?;
+                }
+                range(wish, gfp)?
             }
             Wanted::Sized(size) => What::Sized(*size),
             Wanted::Cached(cache) => What::Cached(cache.clone()),
@@ -309,10 +331,14 @@ impl Manager for Linux {
                 return plan.single_pages(want, into)
             }
             What::Pages(order) => plan.pages(*order)?,
+            What::Range(order, pages) => {
+                let run = ExactPages::alloc(*order, *pages, plan.gfp, plan.node);
+                Holding::Range(run.map_err(|_| plan.no_memory(*order))?)
+            }
             What::Sized(size) => Holding::Sized(Kmalloc::alloc(*size, plan.gfp, plan.node)?),
             What::Cached(cache) => match plan.node {
                 Some(_) => Holding::Cached(cache.alloc(plan.gfp, plan.node)?),
-                None => return bulk(cache, plan.gfp, want, into),
+                None => return slab::bulk(cache, plan.gfp, want, into),
             },
             What::Percpu(size, align) => Holding::Percpu(Percpu::alloc(*size, *align, plan.gfp)?),
             What::Vmalloc(size, align) => {
@@ -339,8 +365,26 @@ impl Manager for Linux {
             Holding::Sized(memory) => memory.free_deferred(),
             Holding::Cached(object) => object.free_deferred(),
             Holding::Area(area) => area.free_deferred(),
-            Holding::Pages(_) | Holding::Percpu(_) => drop(holding),
+            Holding::Pages(..) | Holding::Range(_) | Holding::Percpu(_) => drop(holding),
         }
+    }
+
+    fn compact(
+        &self,
+        _node: Option<NodeId>,
+        _order: Option<Order>,
+        _go_on: impl FnMut() -> bool,
+    ) -> Option<Result<(Outcome, Counts), Refusal>> {
+        None
+    }
+
+    fn isolate(
+        &self,
+        _pfn: Pfn,
+        _pages: NrPages,
+        _wish: Isolation,
+    ) -> Option<Result<usize, Refusal>> {
+        None
     }
 
     fn drain(&self) -> Option<NrPages> {
@@ -362,7 +406,7 @@ impl Manager for Linux {
             name: &name,
             size: create.size,
             align: create.align.map(number),
-            flags: flags(create.flags.unwrap_or_default()),
+            flags: slab::flags(create.flags.unwrap_or_default()),
             constructor: create.ctor.then_some(Constructor::Pattern),
         })?)
     }
@@ -378,7 +422,8 @@ impl Plan {
             (Some(node), Some(nodes)) => Pages::alloc_on(order, self.gfp, node, nodes),
             _ => Pages::alloc(order, self.gfp, self.node),
         };
-        pages.map(Holding::Pages).map_err(|_| self.no_memory(order))
+        let pages = pages.map(|pages| Holding::Pages(pages, None));
+        pages.map_err(|_| self.no_memory(order))
     }
 
     /// Allocates up to `want` single pages in one go; what there is without reclaim, and one at
@@ -391,7 +436,7 @@ impl Plan {
             _ => return Err(self.no_memory(Order::ZERO)),
         }
         for page in slots.iter_mut().filter_map(Option::take) {
-            into.push(Holding::Pages(page.into()), GFP_KERNEL)
+            into.push(Holding::Pages(page.into(), None), GFP_KERNEL)
                 .map_err(|_| Refusal::NoTable)?;
         }
         Ok(())
@@ -419,6 +464,7 @@ impl super::Plan for Plan {
     fn taken(&self) -> Option<Bytes> {
         match &self.what {
             What::Pages(order) => order.nr_pages().bytes(PAGE_SHIFT),
+            What::Range(_, pages) => pages.bytes(PAGE_SHIFT),
             What::Sized(size) => Some(kmalloc::roundup(*size)),
             // With what debugging adds, where it is known.
             What::Cached(cache) => {
@@ -430,19 +476,6 @@ impl super::Plan for Plan {
     }
 }
 
-/// Allocates up to `want` objects of a cache in one go, from any node.
-fn bulk(
-    cache: &Arc<kmem_cache::Cache>,
-    gfp: Gfp,
-    want: usize,
-    into: &mut KVVec<Holding>,
-) -> Result<(), Refusal> {
-    cache.alloc_bulk(gfp, want, |object| {
-        into.push(Holding::Cached(object), GFP_KERNEL)
-            .map_err(|_| Refusal::NoTable)
-    })
-}
-
 /// The pages that hold so many bytes.
 fn whole(size: Bytes) -> NrPages {
     let pages = size.whole_pages(PAGE_SHIFT);
@@ -452,22 +485,4 @@ fn whole(size: Bytes) -> NrPages {
 
 fn number(align: Align) -> usize {
     align.bytes().get()
-}
-
-/// A cache's properties as Linux has them.
-fn flags(of: CacheFlags) -> Flags {
-    of.iter().fold(Flags::NONE, |flags, flag| {
-        flags
-            | match flag {
-                CacheFlag::Hwalign => Flags::HWCACHE_ALIGN,
-                CacheFlag::Account => Flags::ACCOUNT,
-                CacheFlag::Reclaim => Flags::RECLAIM_ACCOUNT,
-                CacheFlag::Typesafe => Flags::TYPESAFE_BY_RCU,
-                CacheFlag::NoMerge => Flags::NO_MERGE,
-                CacheFlag::Redzone => Flags::RED_ZONE,
-                CacheFlag::Poison => Flags::POISON,
-                CacheFlag::Track => Flags::STORE_USER,
-                CacheFlag::Checks => Flags::CONSISTENCY_CHECKS,
-            }
-    })
 }

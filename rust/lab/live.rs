@@ -302,6 +302,21 @@ impl<P: Holding> Live<P> {
         Ok((first, self.last_id))
     }
 
+    /// The first that has an id of `from..=last` and that `wanted` picks.
+    pub(super) fn first_from(
+        &self,
+        (from, last): (u64, u64),
+        wanted: impl Fn(u64, &Asked) -> bool,
+    ) -> Option<(u64, &P)> {
+        let start = self.places.partition_point(|place| place.id < from);
+        let places = self.places.iter().skip(start);
+        let mut places = places.take_while(|place| place.id <= last);
+        places.find_map(|place| {
+            let holding = place.holding.as_ref()?;
+            wanted(place.id, &place.asked).then_some((place.id, holding))
+        })
+    }
+
     /// Says whether `test` holds for all that is held and that `wanted` picks.
     pub(super) fn all(
         &self,

@@ -21,11 +21,13 @@ mod ask;
 pub mod bench;
 mod caches;
 mod hold;
+mod holding;
 pub mod linux;
 mod live;
 mod policy;
 pub mod private;
 mod refusal;
+mod request;
 mod run;
 
 use kernel::{
@@ -39,7 +41,6 @@ use kernel::{
 
 use crate::algo::{
     command::{
-        Align,
         CacheCreate,
         Command,
         Query,
@@ -69,9 +70,7 @@ use crate::algo::{
         named,
         Address,
         Bytes,
-        Migratetype,
         NodeId,
-        NodeMask,
         NrPages,
         Order,
         Pfn,
@@ -79,7 +78,14 @@ use crate::algo::{
     },
 };
 use crate::linux::debugfs::Text;
-use crate::seam::AtomicUsize;
+use crate::private::{
+    Counts,
+    Outcome, //
+};
+use crate::seam::{
+    AtomicU64,
+    AtomicUsize, //
+};
 use caches::Caches;
 use live::Live;
 
@@ -88,8 +94,17 @@ pub use ask::{
     PagesWish, //
 };
 pub use caches::Pinned;
+pub use holding::{
+    Contents,
+    Holding,
+    Place, //
+};
 pub use live::Held;
 pub use refusal::Refusal;
+pub use request::{
+    Request,
+    Wanted, //
+};
 
 named! {
     /// What a user can hold.
@@ -229,11 +244,40 @@ pub trait Manager: Send + Sync + 'static {
     /// What is wrong with the wish, as [`Manager::asked`] says it; [`Refusal::NoTable`].
     fn bench_slots(&self, count: usize, wish: &PagesWish) -> Result<Self::Slots, Refusal>;
 
+    /// Frees what is held, many at a time where that costs less; nothing is left in `holdings`.
+    fn free(&self, holdings: &mut [Option<Self::Holding>]) {
+        for holding in holdings {
+            drop(holding.take());
+        }
+    }
+
     /// Whether what is held of this kind can be freed after a grace period.
     fn defers(&self, kind: Kind) -> bool;
 
     /// Frees after a grace period; at once for a kind that cannot wait, see [`Manager::defers`].
     fn free_deferred(&self, holding: Self::Holding);
+
+    /// Moves blocks so that larger ones come free, in the zones of a node or of all: one of `order` in
+    /// each, or as many pageblocks as can be. `go_on` is asked now and then. `None` if the manager
+    /// offers no way to do so.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NoNode`], [`Refusal::Order`].
+    fn compact(
+        &self,
+        node: Option<NodeId>,
+        order: Option<Order>,
+        go_on: impl FnMut() -> bool,
+    ) -> Option<Result<(Outcome, Counts), Refusal>>;
+
+    /// Isolates the pageblocks of pages that follow each other, or ends that; returns how many
+    /// pageblocks were changed, or `None` if the manager offers no way to do so.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Pages`].
+    fn isolate(&self, pfn: Pfn, pages: NrPages, wish: Isolation) -> Option<Result<usize, Refusal>>;
 
     /// Empties the page lists that every CPU keeps; returns how many pages they held, or `None` if
     /// the manager offers no way to do so.
@@ -299,85 +343,13 @@ pub trait Cache: Clone + Send + Sync {
     fn totals(&self) -> Result<Totals, Unknown>;
 }
 
-/// What a manager gave out.
-pub trait Holding: Send + Sync {
-    /// Where it is.
-    fn place(&self) -> Place;
-
-    /// Whether any of it lies in this page.
-    fn covers(&self, pfn: Pfn) -> bool;
-
-    /// The copies of a per-CPU variable, by CPU; nothing for all else.
-    fn copies(&self) -> impl Iterator<Item = snapshot::CpuCopy>;
-
-    /// The word that a CPU's copy of a per-CPU variable begins with.
-    fn value(&self, cpu: u32) -> Option<u64>;
-
-    /// Where it starts in the kernel's address space, if it has one place there.
-    fn address(&self) -> Option<Address>;
-
-    /// The pages of a virtually contiguous area, in order from this one on; nothing for all else.
-    fn pages(&self, from: NrPages) -> impl Iterator<Item = snapshot::AreaPage>;
-
-    /// Adds to the first word of every online CPU's copy, on that CPU; `false` if this is no
-    /// per-CPU variable.
-    fn add_on_each_cpu(&self, value: u64) -> bool;
-}
-
-/// Where something is that is held.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Place {
-    /// Its first page, if it has one: a per-CPU variable has one for each CPU.
-    pub pfn: Option<Pfn>,
-    /// Its order, if it is whole pages.
-    pub order: Option<Order>,
-    /// The node that page is on.
-    pub node: Option<NodeId>,
-    /// The zone it is in.
-    pub zone: Option<ZoneKind>,
-}
-
-/// What a user asks for.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<C> {
-    /// What.
-    pub wanted: Wanted<C>,
-    /// The flags; GFP_KERNEL when none were given.
-    pub gfp: Gfp,
-    /// The preferred node; `None` leaves it to the manager.
-    pub node: Option<NodeId>,
-}
-
-/// What a user can ask for.
-#[derive(Clone, Copy, Debug)]
-pub enum Wanted<C> {
-    /// A run of pages.
-    Pages {
-        /// The order of the run.
-        order: Order,
-        /// The type of pageblock wanted; `None` leaves it to the flags.
-        migratetype: Option<Migratetype>,
-        /// The nodes that may serve; `None` for all.
-        nodes: Option<NodeMask>,
-    },
-    /// An object of a size.
-    Sized(Bytes),
-    /// An object of a cache.
-    Cached(C),
-    /// A per-CPU variable.
-    Percpu {
-        /// The size of each copy.
-        size: Bytes,
-        /// The alignment of each copy.
-        align: Option<Align>,
-    },
-    /// A virtually contiguous area.
-    Vmalloc {
-        /// Its size.
-        size: Bytes,
-        /// Its alignment.
-        align: Option<Align>,
-    },
+/// What is to become of pageblocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Nothing is allocated from them any more.
+    Begin,
+    /// They are as others again.
+    End,
 }
 
 /// A manager with what a user holds of it; dropping it frees that.
@@ -400,6 +372,8 @@ pub struct Lab<M: Manager> {
     asked: Mutex<[Option<Query>; View::COUNT]>,
     /// How many blocks were allocated in turn.
     turn: AtomicUsize,
+    /// How many patterns were given out.
+    patterns: AtomicU64,
 }
 
 impl<M: Manager> Lab<M> {
@@ -413,6 +387,7 @@ impl<M: Manager> Lab<M> {
             figures <- new_mutex!(None, "oxmm::figures"),
             asked <- new_mutex!([None; View::COUNT], "oxmm::asked"),
             turn: AtomicUsize::new(0),
+            patterns: AtomicU64::new(0),
         })
     }
 

@@ -17,6 +17,7 @@ use kernel::{
 
 use super::{
     Decoded,
+    Isolation,
     Kind,
     Manager,
     PagesWish,
@@ -27,7 +28,8 @@ use super::{
 use crate::algo::{
     command::{
         CacheCreate,
-        Command, //
+        Command,
+        RangeWish, //
     },
     gfp::Gfp as Expression,
     snapshot::{
@@ -47,8 +49,10 @@ use crate::algo::{
     units::{
         Address,
         Bytes,
+        Migratetype,
         NodeId,
         NrPages,
+        Order,
         Pfn,
         ZoneKind, //
     },
@@ -61,7 +65,11 @@ use crate::linux::{
 };
 use crate::private::{
     self,
+    Block,
+    Counts,
+    Outcome,
     Violation,
+    Wish,
     LARGEST, //
 };
 
@@ -76,6 +84,8 @@ pub struct Private {
 /// A request that the manager takes.
 pub struct Plan {
     plan: private::Plan,
+    /// What is wanted instead of a block.
+    range: Option<private::RangeWish>,
     /// The memoryless node that alone may serve it, and who serves it otherwise.
     alone: Option<(NodeId, Option<NodeId>)>,
 }
@@ -89,6 +99,29 @@ impl Private {
     /// Recounts every zone, and says what is wrong with it.
     pub fn check(&self) -> impl Iterator<Item = (NodeId, ZoneKind, Result<(), Violation>)> + '_ {
         self.manager.check()
+    }
+}
+
+/// How many single pages are allocated under one lock.
+const BULK: usize = 64;
+
+impl Private {
+    /// Takes note of a block that was allocated just now; frees it without memory for that.
+    fn hold(&self, block: Block, asked: &Asked, into: &mut KVVec<Holding>) -> Result<(), Refusal> {
+        let is_movable = asked.migratetype == Migratetype::Movable;
+        let held = self.manager.hold(block, asked.order, is_movable);
+        let held = held.map_err(|block| {
+            self.give_back(block, asked.order);
+            Refusal::NoTable
+        })?;
+        into.push(Holding::new(self.manager.clone(), held), GFP_KERNEL)
+            .map_err(|_| Refusal::NoTable)
+    }
+
+    /// Frees a block that was given out just now.
+    fn give_back(&self, block: Block, order: Order) {
+        let freed = self.manager.free(block, order);
+        debug_assert!(freed.is_ok());
     }
 }
 
@@ -254,19 +287,25 @@ impl Manager for Private {
                 "the private manager has no caches and no per-CPU variables yet"
             }
             // These are offered.
-            Command::Drain | Command::Free(_) => "these keys are not offered together",
+            Command::Drain
+            | Command::Free(_)
+            | Command::Verify(_)
+            | Command::Compact(_)
+            | Command::Isolate(_)
+            | Command::Unisolate(_) => "these keys are not offered together",
             Command::Query(_) => "a question is written to the view that answers it",
         }
     }
 
     fn plan(&self, request: &Request<Self::Cache>) -> Result<Plan, Refusal> {
-        let Wanted::Pages {
-            order,
-            migratetype,
-            nodes,
-        } = request.wanted
-        else {
-            return Err(PAGES_ALONE);
+        let (order, migratetype, nodes, range) = match request.wanted {
+            Wanted::Pages {
+                order,
+                migratetype,
+                nodes,
+            } => (order, migratetype, nodes, None),
+            Wanted::Range(wish) => (Order::ZERO, wish.migratetype, None, Some(wish)),
+            _ => return Err(PAGES_ALONE),
         };
         let asked = self.asked(&PagesWish {
             order,
@@ -280,28 +319,48 @@ impl Manager for Private {
         let server = node.filter(|it| is_alone && it.managed == NrPages::ZERO);
         Ok(Plan {
             plan: self.manager.plan(asked),
+            range: range.map(|wish| range_of(&wish, asked)).transpose()?,
             alone: server.map(|it| (asked.node, it.served_by)),
         })
     }
 
     fn alloc(&self, plan: &Plan, want: usize, into: &mut KVVec<Holding>) -> Result<(), Refusal> {
-        for allocated in 0..want {
-            let Ok(block) = self.manager.alloc(&plan.plan) else {
-                // What there was is an answer too; the next call will say that there is no more.
-                return match allocated {
-                    0 => Err(plan.no_memory()),
-                    _ => Ok(()),
-                };
+        if let Some(range) = &plan.range {
+            let held = self.manager.alloc_range(range);
+            let held = held.map_err(|_| plan.no_memory())?;
+            let holding = Holding::new(self.manager.clone(), held);
+            return into.push(holding, GFP_KERNEL).map_err(|_| Refusal::NoTable);
+        }
+        let mut blocks = [None; BULK];
+        let (blocks, _) = blocks.split_at_mut(want.min(BULK));
+        // One alone may do what many do not: wait, and go to other zones.
+        if self.manager.alloc_bulk(&plan.plan, blocks) == 0 {
+            let block = self.manager.alloc(&plan.plan);
+            let block = block.map_err(|_| plan.no_memory())?;
+            return self.hold(block, plan.plan.asked(), into);
+        }
+        for at in 0..blocks.len() {
+            let Some(block) = blocks.get_mut(at).and_then(Option::take) else {
+                break;
             };
-            let holding = Holding::new(self.manager.clone(), block, plan.plan.asked().order);
-            into.push(holding, GFP_KERNEL)
-                .map_err(|_| Refusal::NoTable)?;
+            if let Err(refusal) = self.hold(block, plan.plan.asked(), into) {
+                for block in blocks.iter_mut().filter_map(Option::take) {
+                    self.give_back(block, plan.plan.asked().order);
+                }
+                return Err(refusal);
+            }
         }
         Ok(())
     }
 
     fn count_turn(&self, plan: &Plan, holding: &Holding) {
-        self.manager.count_turn(&plan.plan, holding.block());
+        if let Some(block) = holding.block() {
+            self.manager.count_turn(&plan.plan, block);
+        }
+    }
+
+    fn free(&self, holdings: &mut [Option<Holding>]) {
+        Holding::free_all(holdings);
     }
 
     fn bench_slots(&self, count: usize, wish: &PagesWish) -> Result<Self::Slots, Refusal> {
@@ -315,6 +374,30 @@ impl Manager for Private {
 
     fn free_deferred(&self, holding: Holding) {
         drop(holding);
+    }
+
+    fn compact(
+        &self,
+        node: Option<NodeId>,
+        order: Option<Order>,
+        go_on: impl FnMut() -> bool,
+    ) -> Option<Result<(Outcome, Counts), Refusal>> {
+        if let Some(node) = node.filter(|&it| !self.nodes().any(|node| node == it)) {
+            return Some(Err(Refusal::NoNode(node)));
+        }
+        if let Some(asked) = order.filter(|&it| it > LARGEST) {
+            let max = LARGEST;
+            return Some(Err(Refusal::Order { asked, max }));
+        }
+        Some(Ok(self.manager.compact(Wish { node, order }, go_on)))
+    }
+
+    fn isolate(&self, pfn: Pfn, pages: NrPages, wish: Isolation) -> Option<Result<usize, Refusal>> {
+        let changed = match wish {
+            Isolation::Begin => self.manager.isolate(pfn, pages),
+            Isolation::End => self.manager.unisolate(pfn, pages),
+        };
+        Some(changed.map_err(Refusal::Pages))
     }
 
     fn drain(&self) -> Option<NrPages> {
@@ -334,8 +417,31 @@ impl Manager for Private {
     }
 }
 
+/// A range in pages; what is smaller than a page is rounded to one.
+///
+/// # Errors
+///
+/// [`Refusal::Align`].
+fn range_of(wish: &RangeWish, asked: Asked) -> Result<private::RangeWish, Refusal> {
+    let page = 1 << PAGE_SHIFT;
+    let pages_up = |bytes: usize| bytes.div_ceil(page);
+    let align = wish.align.map_or(0, |it| pages_up(it.bytes().get()));
+    let align = Order::up_to(Order::MAX).find(|order| order.nr_pages().get() >= align);
+    Ok(private::RangeWish {
+        asked,
+        pages: NrPages::new(pages_up(wish.size.get())),
+        align: align.ok_or(Refusal::Align(Order::MAX))?,
+        min: wish.min.map(|it| Pfn::new(pages_up(it.get()))),
+        max: wish.max.map(|it| Pfn::new(it.get() >> PAGE_SHIFT)),
+        bottom_up: wish.bottom_up,
+    })
+}
+
 impl Plan {
     fn no_memory(&self) -> Refusal {
+        if let (Some(range), None) = (&self.range, &self.alone) {
+            return Refusal::NoRange(range.pages);
+        }
         Refusal::NoMemory {
             order: self.plan.asked().order,
             alone: self.alone,
@@ -345,6 +451,10 @@ impl Plan {
 
 impl super::Plan for Plan {
     fn taken(&self) -> Option<Bytes> {
-        self.plan.asked().order.nr_pages().bytes(PAGE_SHIFT)
+        let pages = match &self.range {
+            Some(range) => range.pages,
+            None => self.plan.asked().order.nr_pages(),
+        };
+        pages.bytes(PAGE_SHIFT)
     }
 }

@@ -16,6 +16,7 @@ use crate::algo::{
     units::{
         Bytes,
         NodeId,
+        NrPages,
         Order, //
     },
 };
@@ -26,7 +27,10 @@ use crate::linux::{
     percpu,
     vmalloc, //
 };
-use crate::private::BadPolicy;
+use crate::private::{
+    self,
+    BadPolicy, //
+};
 
 /// Why a command that was understood is not carried out.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +75,10 @@ pub enum Refusal {
         /// The memoryless node that alone was asked, and who serves it otherwise.
         alone: Option<(NodeId, Option<NodeId>)>,
     },
+    /// An alignment above that of a block of this order.
+    Align(Order),
+    /// There are no pages that follow each other, so many, where they may be.
+    NoRange(NrPages),
     /// No memory for the lab's own tables.
     NoTable,
     /// More than the lab may hold.
@@ -82,6 +90,12 @@ pub enum Refusal {
         /// The most it may hold.
         max: Bytes,
     },
+    /// Pages are not isolated.
+    Pages(private::Refused),
+    /// What has this id differs from what it was filled with, in this page from its start.
+    Contents(u64, NrPages),
+    /// There is no memory behind it that could be filled.
+    NoContents,
     /// Nothing live has this id.
     NoId(u64),
     /// Nothing live has this tag.
@@ -143,7 +157,9 @@ impl From<&Refusal> for Errno {
         match refusal {
             // What the interface could do, and this manager, or a kernel of this configuration, does
             // not.
-            Refusal::NotOffered(_) | Refusal::Slab(kmem_cache::Refusal::Flag(_)) => Errno {
+            Refusal::NotOffered(_)
+            | Refusal::NoContents
+            | Refusal::Slab(kmem_cache::Refusal::Flag(_)) => Errno {
                 error: not_offered(),
                 name: "EOPNOTSUPP",
             },
@@ -152,10 +168,17 @@ impl From<&Refusal> for Errno {
             // As set_mempolicy(2) answers; the last is a WARN in Linux.
             Refusal::Policy(_) | Refusal::NoUsableNode | Refusal::BoundAlone => errno!(EINVAL),
             // A number outside of what exists.
-            Refusal::Order { .. } => errno!(ERANGE),
+            Refusal::Order { .. }
+            | Refusal::Align(_)
+            | Refusal::Pages(private::Refused::NoPage(_)) => errno!(ERANGE),
+            // As a medium that does not give back what was written to it.
+            Refusal::Contents(..) => errno!(EIO),
+            // As start_isolate_page_range() answers.
+            Refusal::Pages(_) => errno!(EBUSY),
             // As move_pages(2) answers for a node that is not online.
             Refusal::NoNode(_) => errno!(ENODEV),
             Refusal::NoMemory { .. }
+            | Refusal::NoRange(_)
             | Refusal::NoTable
             | Refusal::Slab(kmem_cache::Refusal::NoMemory)
             | Refusal::Percpu(percpu::Refusal::NoMemory)
@@ -233,8 +256,31 @@ impl fmt::Display for Refusal {
                 "policy=bind and __GFP_THISNODE exclude each other; leave one of them away",
             ),
             Self::NoMemory { order, alone } => no_memory(f, order, alone),
+            Self::Align(max) => write!(f, "align is at most that of a block of order {max}"),
+            Self::NoRange(pages) => write!(
+                f,
+                "no {pages} pages follow each other where they may be, nor can they be made to; see \
+                 pageblocks"
+            ),
             Self::NoTable => f.write_str("no memory for the table of what is held; free some"),
             Self::OverMax { asked, held, max } => over_max(f, asked, held, max),
+            Self::Pages(private::Refused::NoPage(pfn)) => write!(
+                f,
+                "page {pfn} is none of this manager's, or of another zone; the file zones shows spans"
+            ),
+            Self::Pages(private::Refused::Isolated(pfn)) => write!(
+                f,
+                "the pageblock of page {pfn} is isolated already; the file pageblocks shows which are"
+            ),
+            Self::Pages(private::Refused::Unmovable(pfn)) => write!(
+                f,
+                "the block at page {pfn} cannot be moved; the file page says who holds it"
+            ),
+            Self::Contents(id, page) => write!(
+                f,
+                "page {page} of id {id} is not what it was filled with"
+            ),
+            Self::NoContents => f.write_str("there is no memory that could be filled"),
             Self::NoId(id) => write!(
                 f,
                 "nothing live has id {id}; the file live lists what is held"

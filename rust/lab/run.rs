@@ -16,16 +16,19 @@ use core::fmt::{
 };
 
 use kernel::{
+    current,
     prelude::*,
     sync::UniqueArc, //
 };
 
 use super::{
+    hold::node_of,
     refusal::{
         Errno,
         TOO_LONG, //
     },
     Cache,
+    Isolation,
     Lab,
     Manager,
     Refusal, //
@@ -34,9 +37,12 @@ use crate::algo::{
     command::{
         self,
         Command,
-        Count, //
+        Count,
+        Extent,
+        PageRange, //
     },
     units::{
+        usize_from,
         Bytes,
         NrPages,
         Order, //
@@ -47,7 +53,13 @@ use crate::linux::{
     debugfs::{
         Text,
         MAX_WRITE, //
-    }, //
+    },
+    PAGE_SHIFT, //
+};
+use crate::private::{
+    Count as Moves,
+    Counts,
+    Outcome, //
 };
 
 /// What every report starts with.
@@ -73,6 +85,19 @@ pub(super) enum Done {
     },
     Drained {
         pages: NrPages,
+    },
+    Verified {
+        count: usize,
+    },
+    Compacted {
+        outcome: Outcome,
+        counts: Counts,
+    },
+    Isolated {
+        pageblocks: usize,
+    },
+    Unisolated {
+        pageblocks: usize,
     },
     Made,
     Destroyed,
@@ -103,11 +128,24 @@ impl fmt::Display for Done {
             Self::Added { value } => write!(f, "each online CPU added {value}"),
             Self::Freed { count, taken } => write!(f, "freed {count}, {} bytes", taken.get()),
             Self::Drained { pages } => write!(f, "gave {pages} pages back to their zones"),
+            Self::Verified { count } => write!(f, "{count} that were filled are as they were"),
+            Self::Compacted { outcome, counts } => compacted(f, *outcome, counts),
+            Self::Isolated { pageblocks } => write!(f, "isolated {pageblocks} pageblocks"),
+            Self::Unisolated { pageblocks } => {
+                write!(f, "ended the isolation of {pageblocks} pageblocks")
+            }
             Self::Made => f.write_str("made the cache"),
             Self::Destroyed => f.write_str("destroyed the cache"),
             Self::Shrunk => f.write_str("gave empty slabs back"),
         }
     }
+}
+
+/// How compaction ended, and all that it counted.
+fn compacted(f: &mut fmt::Formatter<'_>, outcome: Outcome, counts: &Counts) -> fmt::Result {
+    f.write_str(outcome.name())?;
+    let mut all = Moves::ALL.iter();
+    all.try_for_each(|&count| write!(f, ", {} {}", count.name(), counts.get(count)))
 }
 
 /// Ids as a range, or `-`.
@@ -190,6 +228,36 @@ impl<M: Manager> Lab<M> {
             }
             Command::AddPercpu { id, value } => self.add_percpu(id.get(), *value),
             Command::Free(free) => self.free(free),
+            Command::Verify(which) => self.verify(which),
+            Command::Compact(compact) => {
+                let node = node_of(compact.node);
+                let go_on = || {
+                    cond_resched();
+                    !current!().signal_pending()
+                };
+                match self.manager.compact(node, compact.order, go_on) {
+                    Some(done) => done.map(|(outcome, counts)| Done::Compacted { outcome, counts }),
+                    None => self.refuse_command(command),
+                }
+            }
+            Command::Isolate(range) => {
+                let changed = self
+                    .manager
+                    .isolate(range.pfn, pages(range), Isolation::Begin);
+                match changed {
+                    Some(done) => done.map(|pageblocks| Done::Isolated { pageblocks }),
+                    None => self.refuse_command(command),
+                }
+            }
+            Command::Unisolate(range) => {
+                let changed = self
+                    .manager
+                    .isolate(range.pfn, pages(range), Isolation::End);
+                match changed {
+                    Some(done) => done.map(|pageblocks| Done::Unisolated { pageblocks }),
+                    None => self.refuse_command(command),
+                }
+            }
             Command::Drain => match self.manager.drain() {
                 Some(pages) => Ok(Done::Drained { pages }),
                 None => self.refuse_command(command),
@@ -214,6 +282,14 @@ impl<M: Manager> Lab<M> {
 
     fn refuse_command(&self, command: &Command<'_>) -> Result<Done, Refusal> {
         Err(Refusal::NotOffered(self.manager.not_offered(command)))
+    }
+}
+
+/// How many pages a range has; the last of a size may be a part.
+fn pages(range: &PageRange) -> NrPages {
+    match range.extent {
+        Extent::Pages(count) => NrPages::new(usize_from(count.get())),
+        Extent::Size(size) => NrPages::new(size.get().div_ceil(1 << PAGE_SHIFT)),
     }
 }
 

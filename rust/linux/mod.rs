@@ -27,6 +27,7 @@ mod compat;
 pub mod contents;
 pub mod cpu;
 pub mod debugfs;
+pub mod exact;
 mod ffi;
 mod frame;
 pub mod gfp;

@@ -33,13 +33,15 @@ use crate::algo::{
 };
 use crate::linux::{
     cond_resched,
+    contents::word,
     gfp::Gfp,
     node::Node,
     pages::{
         Pages,
         MAX_ORDER, //
     },
-    quietly, //
+    quietly,
+    PAGE_SHIFT, //
 };
 
 /// The largest block that the private manager gives out: that of Linux, whose blocks it is made of.
@@ -156,21 +158,73 @@ impl Arena {
         self.frame(pfn)
     }
 
-    /// Zeroes a block that was just allocated.
-    pub(super) fn zero(&self, frame: FrameIdx, order: Order) {
-        let (mut at, mut left) = (frame, order.nr_pages());
-        // The pages of a block may come from several runs of Linux.
-        while left > NrPages::ZERO {
-            let Some((block, from)) = self.pfn(at).and_then(|pfn| self.block_of(pfn)) else {
+    /// Zeroes a block or a range that was just allocated.
+    pub(super) fn zero(&self, frame: FrameIdx, pages: NrPages) {
+        self.each_run(frame, pages, |run| {
+            raw::zero(run.block, run.from, run.pages)
+        });
+    }
+
+    /// Copies a block to another one; both are the caller's alone for the while.
+    pub(super) fn copy(&self, from: FrameIdx, to: FrameIdx, pages: NrPages) {
+        self.each_run(from, pages, |source| {
+            let Some(to) = to.checked_add(source.done) else {
                 return;
             };
-            let here = left.min(block.nr_pages() - from);
-            raw::zero(block, from, here);
-            let Some(next) = at.checked_add(here) else {
-                return;
+            self.each_run(to, source.pages, |target| {
+                let from = source.from + target.done;
+                raw::copy(
+                    (source.block, from),
+                    (target.block, target.from),
+                    target.pages,
+                );
+            });
+        });
+    }
+
+    /// Writes a pattern to a block, which is the caller's alone for the while; `false` if a part of
+    /// it has no memory.
+    pub(super) fn fill(&self, frame: FrameIdx, pages: NrPages, first: u64) -> bool {
+        self.each_run(frame, pages, |run| {
+            raw::fill(run.block, run.from, run.pages, word(first, words(run.done)));
+        })
+    }
+
+    /// The first page of a block, counted from its start, that does not have this pattern.
+    pub(super) fn first_wrong(
+        &self,
+        frame: FrameIdx,
+        pages: NrPages,
+        first: u64, //
+    ) -> Option<NrPages> {
+        let mut wrong = None;
+        self.each_run(frame, pages, |run| {
+            let first = word(first, words(run.done));
+            let here = raw::first_wrong(run.block, run.from, run.pages, first);
+            wrong = wrong.or(here.map(|page| run.done + page));
+        });
+        wrong
+    }
+
+    /// Visits pages that follow each other, which may come from several runs of Linux; `false` if some of
+    /// them have no memory.
+    fn each_run(&self, frame: FrameIdx, pages: NrPages, mut visit: impl FnMut(Run<'_>)) -> bool {
+        let mut done = NrPages::ZERO;
+        while done < pages {
+            let at = frame.checked_add(done).and_then(|at| self.pfn(at));
+            let Some((block, from)) = at.and_then(|pfn| self.block_of(pfn)) else {
+                return false;
             };
-            (at, left) = (next, left - here);
+            let here = (pages - done).min(block.nr_pages() - from);
+            visit(Run {
+                block,
+                from,
+                pages: here,
+                done,
+            });
+            done += here;
         }
+        true
     }
 
     /// The block that a page is in, and where in it.
@@ -189,6 +243,21 @@ impl Arena {
         let frame = frames.checked_add(pfn.checked_sub(window)?.get())?;
         Some(FrameIdx::new(u32::try_from(frame).ok()?))
     }
+}
+
+/// Pages of a block that are in one run of Linux.
+struct Run<'a> {
+    block: &'a Pages,
+    /// The first of them, counted from the start of the run.
+    from: NrPages,
+    pages: NrPages,
+    /// How many pages of the block come before them.
+    done: NrPages,
+}
+
+/// How many words so many pages have.
+fn words(pages: NrPages) -> usize {
+    pages.get() << (PAGE_SHIFT - 3)
 }
 
 #[kunit_tests(oxmm_private_arena)]
@@ -253,6 +322,32 @@ mod tests {
         });
     }
 
+    /// A pattern is found where it was written, and where it was copied to, and nowhere else.
+    #[test]
+    fn a_block_is_copied_with_its_pattern() {
+        each(2048, |_, arena| {
+            let Some((frame, _)) = arena.runs().next() else {
+                return;
+            };
+            let (one, some) = (NrPages::new(1), NrPages::new(16));
+            let (Some(to), Some(behind)) = (
+                frame.checked_add(NrPages::new(32)),
+                frame.checked_add(NrPages::new(33)),
+            ) else {
+                return;
+            };
+            assert!(arena.fill(frame, some, 1) && arena.fill(to, some, 2));
+            assert_eq!(arena.first_wrong(frame, some, 1), None);
+            assert_eq!(arena.first_wrong(to, some, 1), Some(NrPages::ZERO));
+            arena.copy(frame, to, some);
+            assert_eq!(arena.first_wrong(to, some, 1), None);
+            assert!(arena.fill(behind, one, 1));
+            assert_eq!(arena.first_wrong(to, some, 1), Some(NrPages::new(1)));
+            assert_eq!(arena.first_wrong(frame, some, 1), None);
+            assert!(!arena.fill(FrameIdx::new(u32::MAX), one, 1));
+        });
+    }
+
     /// Exactly the pages of the block are zeroed, which may be parts of several runs.
     #[test]
     fn a_block_is_zeroed_and_no_other() {
@@ -270,11 +365,10 @@ mod tests {
             let Some((frame, pages)) = arena.runs().next() else {
                 return;
             };
-            let order = Order::new(3).unwrap_or_default();
             let Some(at) = frame.checked_add(NrPages::new(8)) else {
                 return;
             };
-            arena.zero(at, order);
+            arena.zero(at, NrPages::new(8));
             let Some(Ok(bytes)) = arena.blocks.first_mut().map(Pages::as_uninit) else {
                 return;
             };

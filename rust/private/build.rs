@@ -24,6 +24,7 @@ use super::{
         Arena,
         LARGEST, //
     },
+    holders::Holders,
     machine::{
         cpus_of_linux,
         Machine,
@@ -78,6 +79,8 @@ impl Machine {
             nodes: KVVec::new(),
             cpus: cpus_of_linux()?,
             steps: [const { Atomic::new(0) }; _],
+            moves: [const { Atomic::new(0) }; _],
+            holders: Holders::new()?,
             arenas: KVVec::new(),
         };
         let mut start = Pfn::new(0);

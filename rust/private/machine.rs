@@ -11,8 +11,8 @@
 //!
 //! # Locking     those of the zones, see algo/buddy/zone.rs.
 //! # Cost        a table of CPUs and one of nodes, with two lists each.
-//! # Limits      nobody reclaims and nobody compacts yet: what can be made free for a request is
-//!               what the CPUs keep on their lists.
+//! # Limits      nobody reclaims yet: what can be made free for a request is what the CPUs keep on
+//!               their lists. Compaction that failed is tried anew for each request.
 //! # Reference   algo/buddy/walk.rs: `Machine`; algo/buddy/slow.rs: `Helper`.
 
 use kernel::{
@@ -25,10 +25,18 @@ use kernel::{
 
 use super::{
     arena::Arena,
+    holders::{
+        Follow,
+        Holders, //
+    },
     memory::ZoneMemory, //
 };
 use crate::algo::{
     buddy::{
+        compact_list::{
+            compact_list,
+            Terms, //
+        },
         slow::{
             Helper,
             Step, //
@@ -37,6 +45,13 @@ use crate::algo::{
             Machine as AsWalked,
             Plan,
             Site, //
+        },
+        zone::compact::{
+            Budget,
+            Count,
+            Counts,
+            Outcome,
+            Scope, //
         },
     },
     snapshot::{
@@ -50,6 +65,7 @@ use crate::algo::{
         Pfn,
         ZoneKind, //
     },
+    watermark::AllocFlags,
 };
 use crate::linux::{
     node,
@@ -78,6 +94,10 @@ pub(super) struct Machine {
     /// The node of each CPU that there can be.
     pub(super) cpus: KVVec<Option<NodeId>>,
     pub(super) steps: [Atomic<u64>; Step::COUNT],
+    /// What compaction did, by `Count::index`.
+    pub(super) moves: [Atomic<u64>; Count::COUNT],
+    /// Who holds blocks that may be moved.
+    pub(super) holders: Holders,
     /// The memory of each site; dropped after the zones that it is given out by.
     pub(super) arenas: KVVec<Arena>,
 }
@@ -130,6 +150,21 @@ impl Machine {
     }
 }
 
+/// What a request's own compaction may cost in a zone: 128 GiB looked at, 128 MiB moved.
+const DIRECT: Budget = Budget {
+    pageblocks: 65_536,
+    frames: 32_768,
+};
+
+impl Machine {
+    /// Adds to what compaction has done.
+    pub(super) fn count_moves(&self, counts: &Counts) {
+        for (sum, &count) in self.moves.iter().zip(Count::ALL) {
+            sum.fetch_add(counts.get(count), Relaxed);
+        }
+    }
+}
+
 impl AsWalked for Machine {
     type Memory = ZoneMemory;
 
@@ -155,9 +190,17 @@ impl Helper for Machine {
         self.drain().get()
     }
 
-    /// Blocks merge as soon as they are free, and nobody moves what is in use.
-    fn compact(&self, _plan: &Plan) -> bool {
-        false
+    fn compact(&self, plan: &Plan, flags: AllocFlags, scope: Scope) -> bool {
+        // What lies on lists could not be moved, and need not be.
+        self.drain();
+        let terms = Terms {
+            flags,
+            scope,
+            budget: DIRECT,
+        };
+        let (outcome, counts) = compact_list(self, plan, &terms, &mut Follow(self));
+        self.count_moves(&counts);
+        outcome == Outcome::Success
     }
 
     fn drain_all(&self) {

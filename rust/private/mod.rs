@@ -6,6 +6,8 @@
 //!   machine   nodes, zones, lists; made by build,    lock     spin locks around that state
 //!             with numbers of figures
 //!   view, page   what can be seen of it              raw      the little that needs `unsafe`
+//!   compact   moving blocks, on request              holders  who follows when a block moves
+//!   range     pages that are no power of two         bulk     many at a time
 //!
 //! # Locking     Ranks, taken upwards only and never from interrupt context:
 //!
@@ -14,7 +16,7 @@
 //!   3 slab cache      not there yet
 //!   4 pcp             page lists of a CPU and zone      spins, `Locked<Pcp>`
 //!   5 zone            a region of a zone                spins, `Locked<Region>`
-//!   6 leaf counters   not there yet; those of a zone are atomics
+//!   6 leaf            the index of who holds movable blocks; counters of a zone are atomics
 //!
 //!               Two locks of one rank are never held together. Memory is allocated, and sleeping is
 //!               done, without any of them.
@@ -24,11 +26,15 @@
 
 mod arena;
 mod build;
+mod bulk;
+mod compact;
 mod figures;
+mod holders;
 mod lock;
 mod machine;
 mod memory;
 mod page;
+mod range;
 mod raw;
 mod tests;
 mod view;
@@ -70,6 +76,12 @@ use crate::linux::{
 use machine::Machine;
 
 pub use arena::LARGEST;
+pub use compact::{
+    Refused,
+    Wish, //
+};
+pub use holders::Held;
+pub use range::RangeWish;
 
 pub use crate::algo::zonelist::{
     policy_zone,
@@ -86,6 +98,11 @@ pub use crate::algo::buddy::{
         Plan, //
     },
     zone::{
+        compact::{
+            Count,
+            Counts,
+            Outcome, //
+        },
         Miss,
         Violation, //
     },
@@ -166,7 +183,7 @@ impl Private {
     #[inline(never)]
     fn zero(&self, block: Block, order: Order) {
         if let Some(arena) = self.machine.arenas.get(usize::from(block.site)) {
-            arena.zero(block.frame, order);
+            arena.zero(block.frame, order.nr_pages());
         }
     }
 

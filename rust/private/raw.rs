@@ -12,7 +12,7 @@
 //! reference to them would have to outlive the block.
 //!
 //! # Locking     none, but what `Sole` says.
-//! # Cost        `zero` writes every byte of the block. To find states is one load, and `Sole` a flag:
+//! # Cost        each byte of a block is written or read. To find states is one load, and `Sole` a flag:
 //!               `SpinLock` and `SetOnce` call functions of the kernel for the same, which was a
 //!               quarter of the time of an allocation and its free.
 //! # Reference   Linux `rust/pin-init/src/lib.rs`: `Zeroable`; `mm/page_alloc.c`:
@@ -200,4 +200,29 @@ pub(super) fn zero(run: &Pages, from: NrPages, count: NrPages) {
     // SAFETY: The pages are those of a block that the zone has just given out, which it does once
     // until it is freed.
     unsafe { run.zero_part(from, count) };
+}
+
+/// Copies pages of a run to pages of another, each from the page named on: for a block that is
+/// moved, whose marks in the zone keep both ends from being given to others.
+pub(super) fn copy(from: (&Pages, NrPages), to: (&Pages, NrPages), count: NrPages) {
+    // SAFETY: Both blocks were given out, the one to its holder, who does not look at it while it is
+    // moved, the other to the mover; blocks do not overlap.
+    unsafe { from.0.copy_part(from.1, to, count) };
+}
+
+/// Writes a pattern to pages of a block, see [`Pages::fill_words`].
+pub(super) fn fill(run: &Pages, from: NrPages, count: NrPages, first: u64) {
+    // SAFETY: The block is the caller's and is not moved meanwhile.
+    unsafe { run.fill_words(from, count, first) };
+}
+
+/// The first page that does not have the pattern, counted from `from`.
+pub(super) fn first_wrong(
+    run: &Pages,
+    from: NrPages,
+    count: NrPages,
+    first: u64, //
+) -> Option<NrPages> {
+    // SAFETY: As for `fill`.
+    unsafe { run.first_wrong_page(from, count, first) }
 }

@@ -93,7 +93,11 @@ pub fn compact_list<A: Machine>(
     for &place in machine.list(plan.asked()) {
         let site = usize::from(place);
         let highest = plan.asked().highest;
-        let Some(it) = machine.sites().get(site).filter(|it| it.kind <= highest) else {
+        let Some(it) = machine
+            .sites()
+            .get(site)
+            .filter(|it| it.kind <= highest && plan.asked().takes_from(it.node))
+        else {
             continue;
         };
         let done = terms.compact(it, plan, &mut At { movers, site });

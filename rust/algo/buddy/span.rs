@@ -52,6 +52,11 @@ impl Span {
         self.from
     }
 
+    /// The last frame.
+    pub const fn last(self) -> FrameIdx {
+        frame(self.end() - 1)
+    }
+
     /// How many there are.
     pub const fn frames(self) -> NrPages {
         self.frames
@@ -74,7 +79,7 @@ impl Span {
     }
 
     /// The pageblocks that it touches, by their numbers in the zone.
-    pub(super) const fn pageblocks(self) -> core::ops::Range<usize> {
+    pub const fn pageblocks(self) -> core::ops::Range<usize> {
         let shift = PAGEBLOCK_ORDER.get();
         self.start() >> shift..((self.end() - 1) >> shift) + 1
     }

@@ -174,23 +174,43 @@ impl<M: Memory> Site<M> {
     /// Says at little cost whether a request is far above every mark; `false` decides nothing.
     #[inline(always)]
     fn has_plenty(&self, plan: &Plan) -> bool {
+        self.has_frames(plan, plan.asked.order.nr_pages().get())
+            && match plan.asked.order {
+                Order::ZERO => true,
+                order => order <= PAGEBLOCK_ORDER && self.zone.has_whole(),
+            }
+    }
+
+    /// The same of so many frames, in whatever blocks.
+    #[inline(always)]
+    fn has_frames(&self, plan: &Plan, frames: usize) -> bool {
         let figures = self.zone.figures();
         let high = self.marks.get(Watermark::High.index());
         let needed = high.map_or(0, |it| it.load(Relaxed))
             + figures.boost.load(Relaxed)
             + self.reserve_for(plan.asked.highest)
-            + plan.asked.order.nr_pages().get();
+            + frames;
         let closed = figures.free_highatomic.load(Relaxed) + figures.free_cma.load(Relaxed);
         let needed = isize::try_from(needed).unwrap_or(isize::MAX);
-        if figures.free_at_least() - closed <= needed
-            && figures.free.load(Relaxed) - closed <= needed
-        {
-            return false;
+        figures.free_at_least() - closed > needed || figures.free.load(Relaxed) - closed > needed
+    }
+
+    /// Frees blocks on any CPU, see [`Site::free`].
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the first that is wrong, and how many were freed: those before it.
+    pub fn free_bulk(
+        &self,
+        cpu: usize,
+        frames: &[FrameIdx],
+        order: Order,
+    ) -> Result<(), (usize, WrongFree)> {
+        let freed = self.zone.free_bulk(cpu, frames, order);
+        if self.zone.figures().flags.load(Relaxed) & flag::BELOW_HIGH != 0 {
+            self.note_relief();
         }
-        match plan.asked.order {
-            Order::ZERO => true,
-            order => order <= PAGEBLOCK_ORDER && self.zone.has_whole(),
-        }
+        freed
     }
 }
 
@@ -262,7 +282,7 @@ impl Plan {
 }
 
 /// A block that was allocated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Block {
     /// The place of its zone among the sites.
     pub site: u16,
@@ -309,6 +329,23 @@ fn preferred<'a, A: Machine>(machine: &'a A, plan: &Plan) -> Option<(u16, &'a Si
     let place = plan.preferred?;
     let site = machine.sites().get(usize::from(place))?;
     site.has_plenty(plan).then_some((place, site))
+}
+
+/// Allocates pages to an array from the preferred zone, as many as it has places, if that leaves the
+/// zone above its high mark; returns which zone it is and how many it gave. `None` if that is not so,
+/// and for other orders.
+pub fn alloc_bulk<A: Machine>(
+    machine: &A,
+    cpu: usize,
+    plan: &Plan,
+    out: &mut [FrameIdx],
+) -> Option<(u16, usize)> {
+    let place = plan.preferred.filter(|_| plan.asked.order == Order::ZERO)?;
+    let site = machine.sites().get(usize::from(place))?;
+    if !site.has_frames(plan, out.len()) {
+        return None;
+    }
+    Some((place, site.zone.alloc_bulk(cpu, &plan.want, out)))
 }
 
 /// Walks the list until a zone serves the request or no rule is left to relax

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The commands that change a manager and not what is held: caches, memory cgroups, the machine,
-//! typed.
+//! The commands that change a manager and not what is held: compaction, isolation, caches, memory
+//! cgroups, the machine, typed.
 //!
+//!   compact order=9 node=0          isolate pfn=4608 count=512        unisolate pfn=4608 size=2M
 //!   cache create name=foo size=1500 align=64 flags=hwalign,redzone ctor=1
 //!   cache destroy name=foo          shrink cache=foo          drain
 //!   memcg create path=/a            memcg remove path=/a
@@ -37,12 +38,16 @@ use super::names::{
 };
 use super::value::{
     Align,
-    Limit, //
+    Count,
+    Limit,
+    NodeWish, //
 };
 use super::Command;
 use crate::algo::units::{
     Bytes,
-    NodeId, //
+    NodeId,
+    Order,
+    Pfn, //
 };
 
 /// `cache create`: a cache to make.
@@ -105,6 +110,58 @@ pub struct MachineNode<'a> {
     pub cma: Option<Bytes>,
     /// Without memory behind its frames.
     pub shadow: bool,
+}
+
+/// `compact`: what to move blocks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compact {
+    /// The order of the block that is wanted; without it as many pageblocks as can be.
+    pub order: Option<Order>,
+    /// The node whose zones are compacted; without it all.
+    pub node: Option<NodeWish>,
+}
+
+/// `isolate` and `unisolate`: pages that follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageRange {
+    /// The first one.
+    pub pfn: Pfn,
+    /// How many there are.
+    pub extent: Extent,
+}
+
+/// How many pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// So many.
+    Pages(Count),
+    /// As have so many bytes.
+    Size(Bytes),
+}
+
+pub(super) fn compact<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    Ok(Command::Compact(Compact {
+        order: args.get(&grammar::ORDER)?,
+        node: args.get(&grammar::NODE)?,
+    }))
+}
+
+fn page_range<'a>(args: &Args<'a>) -> Result<PageRange, ParseError<'a>> {
+    Ok(PageRange {
+        pfn: args.need(&grammar::PFN)?,
+        extent: match args.get(&grammar::COUNT)? {
+            Some(count) => Extent::Pages(count),
+            None => Extent::Size(args.need(&grammar::SIZE)?),
+        },
+    })
+}
+
+pub(super) fn isolate<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    page_range(args).map(Command::Isolate)
+}
+
+pub(super) fn unisolate<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    page_range(args).map(Command::Unisolate)
 }
 
 pub(super) fn drain<'a>(_: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
@@ -188,6 +245,24 @@ pub(super) fn machine_build<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseErr
 
 pub(super) fn machine_reset<'a>(_: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
     Ok(Command::MachineReset)
+}
+
+impl fmt::Display for Compact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("compact")?;
+        put(f, &grammar::ORDER, self.order)?;
+        put(f, &grammar::NODE, self.node)
+    }
+}
+
+impl fmt::Display for PageRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{} ", grammar::PFN, self.pfn)?;
+        match self.extent {
+            Extent::Pages(count) => write!(f, "{}{count}", grammar::COUNT),
+            Extent::Size(size) => write!(f, "{}{size}", grammar::SIZE),
+        }
+    }
 }
 
 impl fmt::Display for CacheCreate<'_> {

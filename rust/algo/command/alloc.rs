@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The commands `alloc`, `add` and `free`, typed.
+//! The commands `alloc`, `add`, `free` and `verify`, typed.
 //!
 //!   alloc pages   order=3 node=1 gfp=GFP_KERNEL count=4 type=movable memcg=/web kind=file tag=t1
 //!   alloc pages   policy=bind nodes=0,2-3
+//!   alloc range   size=40K align=64K min=16M max=32M bottom_up=1
 //!   alloc object  size=100 | cache=NAME        alloc percpu size=8        alloc vmalloc size=1M
 //!   add percpu    id=12 [value=1]
-//!   free          id=12 | tag=T | all          [defer=1]
+//!   free          id=12 | tag=T | all          [defer=1]          verify        id=12 | tag=T | all
 //!
 //! # Locking     none: plain values, names borrow from the line.
 //! # Cost        O(keys).
@@ -40,7 +41,8 @@ use crate::algo::units::{
     Bytes,
     Migratetype,
     NodeMask,
-    Order, //
+    Order,
+    PhysAddr, //
 };
 use crate::algo::zonelist::Mode;
 
@@ -74,7 +76,11 @@ pub enum What<'a> {
         migratetype: Option<Migratetype>,
         /// Which nodes it may come from.
         placement: Placement,
+        /// Whether a pattern is written to it.
+        fill: bool,
     },
+    /// Pages that follow each other.
+    Range(RangeWish),
     /// An object of the size that `kmalloc` finds for this one.
     Sized(Bytes),
     /// An object of a cache.
@@ -120,6 +126,25 @@ impl Placement {
     }
 }
 
+/// `alloc range`: how many pages, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RangeWish {
+    /// Its size, of which the last page may be a part.
+    pub size: Bytes,
+    /// What it starts at a multiple of; without it any page.
+    pub align: Option<Align>,
+    /// Where to start; without it anywhere.
+    pub min: Option<PhysAddr>,
+    /// Where to end; without it anywhere.
+    pub max: Option<PhysAddr>,
+    /// The lowest place that fits, not the highest.
+    pub bottom_up: bool,
+    /// Its migratetype; without it what the gfp flags say.
+    pub migratetype: Option<Migratetype>,
+    /// Whether a pattern is written to it.
+    pub fill: bool,
+}
+
 /// `free`: which allocations to free, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free<'a> {
@@ -129,7 +154,7 @@ pub struct Free<'a> {
     pub defer: bool,
 }
 
-/// Which allocations `free` frees.
+/// Which allocations `free` frees, and `verify` reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which<'a> {
     /// One.
@@ -145,7 +170,21 @@ pub(super) fn pages<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> 
         order: args.get(&grammar::ORDER)?,
         migratetype: args.get(&grammar::TYPE)?,
         placement: Placement::read(args)?,
+        fill: args.get(&grammar::FILL)?.unwrap_or(false),
     };
+    alloc(args, what)
+}
+
+pub(super) fn range<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    let what = What::Range(RangeWish {
+        size: args.need(&grammar::SIZE)?,
+        align: args.get(&grammar::ALIGN)?,
+        min: args.get(&grammar::MIN)?,
+        max: args.get(&grammar::MAX)?,
+        bottom_up: args.get(&grammar::BOTTOM_UP)?.unwrap_or(false),
+        migratetype: args.get(&grammar::TYPE)?,
+        fill: args.get(&grammar::FILL)?.unwrap_or(false),
+    });
     alloc(args, what)
 }
 
@@ -193,14 +232,22 @@ pub(super) fn add_percpu<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<
     })
 }
 
-pub(super) fn free<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
-    let which = if let Some(id) = args.get(&grammar::ID)? {
+fn which<'a>(args: &Args<'a>) -> Result<Which<'a>, ParseError<'a>> {
+    Ok(if let Some(id) = args.get(&grammar::ID)? {
         Which::Id(id)
     } else if let Some(tag) = args.get(&grammar::TAG)? {
         Which::Tag(tag)
     } else {
         Which::All
-    };
+    })
+}
+
+pub(super) fn verify<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    which(args).map(Command::Verify)
+}
+
+pub(super) fn free<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    let which = which(args)?;
     let defer = args.get(&grammar::DEFER)?.unwrap_or(false);
     Ok(Command::Free(Free { which, defer }))
 }
@@ -224,11 +271,26 @@ impl fmt::Display for What<'_> {
                 order,
                 migratetype,
                 placement,
+                fill,
             } => {
                 f.write_str("pages")?;
                 put(f, &grammar::ORDER, order)?;
                 put(f, &grammar::TYPE, migratetype.map(|it| Lower(it.name())))?;
-                placement.put(f)
+                placement.put(f)?;
+                put(f, &grammar::FILL, fill.then_some(1))
+            }
+            Self::Range(wish) => {
+                write!(f, "range {}{}", grammar::SIZE, wish.size)?;
+                put(f, &grammar::ALIGN, wish.align)?;
+                put(f, &grammar::MIN, wish.min)?;
+                put(f, &grammar::MAX, wish.max)?;
+                put(f, &grammar::BOTTOM_UP, wish.bottom_up.then_some(1))?;
+                put(
+                    f,
+                    &grammar::TYPE,
+                    wish.migratetype.map(|it| Lower(it.name())),
+                )?;
+                put(f, &grammar::FILL, wish.fill.then_some(1))
             }
             Self::Sized(size) => write!(f, "object {}{size}", grammar::SIZE),
             Self::Cached(name) => write!(f, "object {}{name}", grammar::CACHE),
@@ -256,14 +318,19 @@ impl fmt::Display for Alloc<'_> {
     }
 }
 
+impl fmt::Display for Which<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "{}{id}", grammar::ID),
+            Self::Tag(tag) => write!(f, "{}{tag}", grammar::TAG),
+            Self::All => write!(f, "{}", grammar::ALL),
+        }
+    }
+}
+
 impl fmt::Display for Free<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("free ")?;
-        match self.which {
-            Which::Id(id) => write!(f, "{}{id}", grammar::ID),
-            Which::Tag(tag) => write!(f, "{}{tag}", grammar::TAG),
-            Which::All => write!(f, "{}", grammar::ALL),
-        }?;
+        write!(f, "free {}", self.which)?;
         put(f, &grammar::DEFER, self.defer.then_some(1))
     }
 }

@@ -1,50 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The grammar of the commands as data: what the parser obeys, what errors quote, and what the help
-//! prints.
+//! The grammar of the commands as data: what the parser obeys, errors quote and the help prints.
 //!
 //!   COMMANDS   verb, noun, keys (required, one of, optional), meaning, builder of the command
 //!   QUERIES    the same for what is written to a view; the verb is the view's name
-//!   Key        name and meaning of one `key=value`
+//!   Key        name and meaning of one `key=value`; with the other types in spec
 //!   help       how all of that prints
 //!
 //! # Locking     none: constants.
-//! # Cost        a lookup is linear in the table, which has some twenty lines.
-//! # Limits      a key has one meaning in all commands that take it, except `node`, which `machine`
-//!               and `memblock add` take without `any`.
+//! # Cost        a lookup is linear in the table, which has some thirty lines.
+//! # Limits      a key has one meaning, but that `node` of `machine` and `memblock add` is never `any`.
 //! # Reference   DESIGN.md section 3.
 
 mod help;
+mod spec;
 
 pub use help::Help;
 pub(super) use help::{
     join,
     Title, //
 };
+pub use spec::{
+    Key,
+    Need,
+    Spec,
+    Use, //
+};
 
-use super::args::Args;
-use super::error::ParseError;
 use super::{
     admin,
     alloc,
     memblock,
-    query,
-    Command, //
+    query, //
 };
-
-/// A key of commands.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Key {
-    /// The part before `=`.
-    pub name: &'static str,
-    /// What the value is, as the end of a sentence that starts with the name; empty for a word that
-    /// takes no value.
-    pub meaning: &'static str,
-}
-
-const fn key(name: &'static str, meaning: &'static str) -> Key {
-    Key { name, meaning }
-}
+use spec::{
+    key,
+    one,
+    opt,
+    req, //
+};
 
 pub(super) const ADDR: Key = key("addr", "a kernel address, as 0xffff888000100000");
 pub(super) const ALIGN: Key = key("align", "a power of two of bytes, as 64 or 4K");
@@ -63,6 +57,7 @@ pub(super) const DISTANCE: Key = key(
     "the distances to node 0, 1 and so on, each from 10 to 254, as 10,20",
 );
 pub(super) const EXACT: Key = key("exact", "0, or 1 for the node asked for or none");
+pub(super) const FILL: Key = key("fill", "0, or 1 to write a pattern to all of it for verify");
 pub(super) const FLAGS: Key = key(
     "flags",
     "a list as poison,track of hwalign, account, reclaim, typesafe, no_merge, redzone, poison, \
@@ -103,7 +98,6 @@ pub(super) const ZONES: Key = key(
     "zones",
     "a list of sizes for dma, dma32, normal, movable, device, as dma32:16M,normal:48M",
 );
-
 pub(super) const MEMORY_MIN: Key = key("memory.min", LIMIT);
 pub(super) const MEMORY_LOW: Key = key("memory.low", LIMIT);
 pub(super) const MEMORY_HIGH: Key = key("memory.high", LIMIT);
@@ -116,66 +110,8 @@ const LIMIT: &str = "a size, as 0, 64K, 10M or 1G, or max";
 const PATH_NAME: &str = "/ or names after /, as /a/b, up to 256 characters";
 const PHYS_ADDRESS: &str = "a physical address, as 0x100000 or 16M";
 
-/// How a command takes a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// Always given.
-    Required,
-    /// Exactly one of all keys marked so is given.
-    OneOf,
-    /// Given or not.
-    Optional,
-}
-
-/// A key of one command.
-#[derive(Debug)]
-pub struct Use {
-    /// The key.
-    pub key: &'static Key,
-    /// Whether it must be given.
-    pub need: Need,
-}
-
-const fn req(key: &'static Key) -> Use {
-    Use {
-        key,
-        need: Need::Required,
-    }
-}
-
-const fn one(key: &'static Key) -> Use {
-    Use {
-        key,
-        need: Need::OneOf,
-    }
-}
-
-const fn opt(key: &'static Key) -> Use {
-    Use {
-        key,
-        need: Need::Optional,
-    }
-}
-
-/// Makes the typed command of checked words.
-pub(super) type Build = for<'a> fn(&Args<'a>) -> Result<Command<'a>, ParseError<'a>>;
-
-/// One command of the grammar; it prints as its usage.
-#[derive(Debug)]
-pub struct Spec {
-    /// The first word.
-    pub verb: &'static str,
-    /// The second word; empty if the verb stands alone.
-    pub noun: &'static str,
-    /// What it takes, in the order of the canonical line.
-    pub keys: &'static [Use],
-    /// What it does, in the third person.
-    pub meaning: &'static str,
-    pub(super) build: Build,
-}
-
 /// Most keys that a command takes.
-pub(super) const MAX_KEYS: usize = 10;
+pub(super) const MAX_KEYS: usize = 12;
 
 /// The grammar.
 pub const COMMANDS: &[Spec] = &[
@@ -190,12 +126,31 @@ pub const COMMANDS: &[Spec] = &[
             opt(&GFP),
             opt(&COUNT),
             opt(&TYPE),
+            opt(&FILL),
             opt(&MEMCG),
             opt(&KIND),
             opt(&TAG),
         ],
         meaning: "allocates count blocks of 2^order pages",
         build: alloc::pages,
+    },
+    Spec {
+        verb: "alloc",
+        noun: "range",
+        keys: &[
+            req(&SIZE),
+            opt(&ALIGN),
+            opt(&MIN),
+            opt(&MAX),
+            opt(&NODE),
+            opt(&BOTTOM_UP),
+            opt(&GFP),
+            opt(&TYPE),
+            opt(&FILL),
+            opt(&TAG),
+        ],
+        meaning: "allocates whole pages that follow each other, moving what is in the way",
+        build: alloc::range,
     },
     Spec {
         verb: "alloc",
@@ -247,6 +202,34 @@ pub const COMMANDS: &[Spec] = &[
         keys: &[one(&ID), one(&TAG), one(&ALL), opt(&DEFER)],
         meaning: "frees one allocation, those of a tag, or all",
         build: alloc::free,
+    },
+    Spec {
+        verb: "verify",
+        noun: "",
+        keys: &[one(&ID), one(&TAG), one(&ALL)],
+        meaning: "reads what was filled, and says where it has other contents now",
+        build: alloc::verify,
+    },
+    Spec {
+        verb: "compact",
+        noun: "",
+        keys: &[opt(&ORDER), opt(&NODE)],
+        meaning: "moves blocks for one of this order in each zone, or as many pageblocks as can be",
+        build: admin::compact,
+    },
+    Spec {
+        verb: "isolate",
+        noun: "",
+        keys: &[req(&PFN), one(&COUNT), one(&SIZE)],
+        meaning: "has nothing allocated from the pageblocks of these pages",
+        build: admin::isolate,
+    },
+    Spec {
+        verb: "unisolate",
+        noun: "",
+        keys: &[req(&PFN), one(&COUNT), one(&SIZE)],
+        meaning: "ends the isolation of these pages' pageblocks",
+        build: admin::unisolate,
     },
     Spec {
         verb: "drain",
@@ -449,30 +432,3 @@ pub const QUERIES: &[Spec] = &[
         build: query::bench,
     },
 ];
-
-impl Spec {
-    /// Finds the command of a verb and a noun; the noun is empty for a verb that stands alone.
-    pub(super) fn find(verb: &str, noun: &str) -> Option<&'static Self> {
-        COMMANDS
-            .iter()
-            .find(|spec| spec.verb == verb && spec.noun == noun)
-    }
-
-    /// Finds what a view takes.
-    pub(super) fn find_query(view: &str) -> Option<&'static Self> {
-        QUERIES.iter().find(|spec| spec.verb == view)
-    }
-
-    /// Walks the keys of one need.
-    pub(super) fn keys_of(&self, need: Need) -> impl Iterator<Item = &'static Key> {
-        self.keys
-            .iter()
-            .filter(move |it| it.need == need)
-            .map(|it| it.key)
-    }
-
-    /// Returns verb and noun.
-    pub(super) fn title(&self) -> Title<'_> {
-        Title(self)
-    }
-}

@@ -43,10 +43,12 @@ fn range(word: &str, allowed: bool) {
 fn canonical_line_has_the_keys_of_the_command() {
     for line in [
         "alloc pages",
-        "alloc pages order=3 type=movable node=1 gfp=GFP_KERNEL count=4 memcg=/web kind=file tag=t1",
+        "alloc pages order=3 type=movable fill=1 node=1 gfp=GFP_KERNEL count=4 memcg=/web kind=file tag=t1",
         "alloc pages policy=local",
         "alloc pages type=movable policy=interleave nodes=0,2-3 node=1 gfp=GFP_KERNEL",
         "alloc object size=100 node=any gfp=__GFP_ZERO|GFP_NOWAIT|0x1 count=2 memcg=/ kind=anon tag=x",
+        "alloc range size=40K",
+        "alloc range size=1 align=64K min=0x100000 max=0x200000 bottom_up=1 type=movable fill=1 node=1 gfp=GFP_KERNEL tag=r",
         "alloc object cache=kmalloc-64",
         "alloc percpu size=8 align=64 gfp=GFP_KERNEL count=1 tag=p",
         "alloc vmalloc size=1M align=2M node=0 gfp=0x0 count=9 tag=v",
@@ -54,6 +56,14 @@ fn canonical_line_has_the_keys_of_the_command() {
         "free id=12",
         "free tag=t1 defer=1",
         "free all",
+        "verify id=12",
+        "verify tag=t1",
+        "verify all",
+        "compact",
+        "compact order=9 node=1",
+        "compact node=any",
+        "isolate pfn=4608 count=512",
+        "unisolate pfn=4608 size=2M",
         "drain",
         "shrink cache=foo",
         "cache create name=foo size=1500 align=64 flags=hwalign,account,reclaim,typesafe,no_merge,redzone,poison,track,checks ctor=1",
@@ -199,6 +209,10 @@ fn other_numbers_end_at_their_ranges() {
         "free id=0",
         "free id=18446744073709551616",
         "free all defer=2",
+        "alloc pages fill=2",
+        "compact order=19",
+        "isolate pfn=0 count=0",
+        "isolate pfn=0 size=0",
         "alloc percpu size=8 align=0",
         "alloc percpu size=8 align=24",
         "memcg reclaim path=/a bytes=0",
@@ -226,19 +240,19 @@ fn other_numbers_end_at_their_ranges() {
 fn unknown_words_are_answered_with_the_known() {
     is_bad(
         "aloc pages",
-        "unknown verb \"aloc\"; verbs are alloc, add, free, drain, shrink, cache, memcg, machine, memblock",
+        "unknown verb \"aloc\"; verbs are alloc, add, free, verify, compact, isolate, unisolate, drain, shrink, cache, memcg, machine, memblock",
     );
     is_bad(
         "alloc",
-        "alloc needs a noun: pages, object, percpu, vmalloc",
+        "alloc needs a noun: pages, range, object, percpu, vmalloc",
     );
     is_bad(
         "alloc page order=3",
-        "unknown noun \"page\" for alloc; it takes pages, object, percpu, vmalloc",
+        "unknown noun \"page\" for alloc; it takes pages, range, object, percpu, vmalloc",
     );
     is_bad(
         "alloc pages ordr=3",
-        "unknown key \"ordr\" for alloc pages; it takes order, node, policy, nodes, gfp, count, type, memcg, kind, tag",
+        "unknown key \"ordr\" for alloc pages; it takes order, node, policy, nodes, gfp, count, type, fill, memcg, kind, tag",
     );
     is_bad("drain now", "\"now\" is not key=value; drain takes nothing");
     is_bad(
@@ -305,6 +319,10 @@ fn malformed_names_and_lists_are_bad_input() {
         "shrink cache=..",
         "shrink cache=.",
         "cache create name=a size=1 flags=poison,",
+        "isolate pfn=0",
+        "isolate count=1",
+        "isolate pfn=0 count=1 size=4K",
+        "verify",
         "machine node=any",
         "memblock add base=0 size=1 node=any",
         "memblock add base=-1 size=1",
@@ -347,7 +365,7 @@ fn unknown_names_are_answered_with_a_near_one() {
 
 #[test]
 fn long_words_are_quoted_in_part() {
-    let verbs = "verbs are alloc, add, free, drain, shrink, cache, memcg, machine, memblock";
+    let verbs = "verbs are alloc, add, free, verify, compact, isolate, unisolate, drain, shrink, cache, memcg, machine, memblock";
     let word = "x".repeat(40);
     is_bad(&word, &format!("unknown verb \"{word}\"; {verbs}"));
     is_bad(
@@ -410,7 +428,7 @@ fn lines_are_text() {
     bad(b"# \xc3", "byte 0xc3 is not UTF-8; a command line is text");
     bad(
         "dr\u{e4}in\"\\".as_bytes(),
-        "unknown verb \"dr\\xc3\\xa4in\\\"\\\\\"; verbs are alloc, add, free, drain, shrink, cache, memcg, machine, memblock",
+        "unknown verb \"dr\\xc3\\xa4in\\\"\\\\\"; verbs are alloc, add, free, verify, compact, isolate, unisolate, drain, shrink, cache, memcg, machine, memblock",
     );
 }
 
@@ -436,7 +454,7 @@ fn grammar_is_consistent() {
 fn help_shows_usage_and_each_key_once() {
     let help = Help.to_string();
     assert!(help.starts_with(
-        "alloc pages [order= node= policy= nodes= gfp= count= type= memcg= kind= tag=]\n"
+        "alloc pages [order= node= policy= nodes= gfp= count= type= fill= memcg= kind= tag=]\n"
     ));
     assert!(help.contains("\nfree id=|tag=|all [defer=]\n"));
     assert!(help.contains("\nalloc object size=|cache= [node="));

@@ -2,10 +2,13 @@
 
 //! What Linux gave out, of every kind, behind one type.
 //!
-//! # Cost        24 bytes; where it is, is looked up when it is asked for.
+//! # Cost        32 bytes; where it is, is looked up when it is asked for.
 //! # Reference   `rust/linux/`: each variant is an owner of that room.
 
-use core::ptr::NonNull;
+use core::{
+    num::NonZeroU64,
+    ptr::NonNull, //
+};
 
 use crate::algo::{
     snapshot::{
@@ -21,9 +24,11 @@ use crate::algo::{
 };
 use crate::lab::{
     self,
+    Contents,
     Place, //
 };
 use crate::linux::{
+    exact::ExactPages,
     kmalloc::Kmalloc,
     kmem_cache::Object,
     pages::Pages,
@@ -34,8 +39,10 @@ use crate::linux::{
 
 /// What Linux gave out.
 pub enum Holding {
-    /// A run of pages.
-    Pages(Pages),
+    /// A run of pages, and the pattern that it was filled with.
+    Pages(Pages, Option<NonZeroU64>),
+    /// A run of pages that is no block.
+    Range(ExactPages),
     /// An object that kmalloc() gave.
     Sized(Kmalloc),
     /// An object of a cache.
@@ -57,9 +64,15 @@ fn reaches(addr: NonNull<u8>, first: Pfn, size: Bytes, pfn: Pfn) -> bool {
 impl lab::Holding for Holding {
     fn place(&self) -> Place {
         match self {
-            Self::Pages(pages) => Place {
+            Self::Pages(pages, _) => Place {
                 pfn: Some(pages.pfn()),
                 order: Some(pages.order()),
+                node: pages.node(),
+                zone: pages.zone(),
+            },
+            Self::Range(pages) => Place {
+                pfn: Some(pages.pfn()),
+                order: None,
                 node: pages.node(),
                 zone: pages.zone(),
             },
@@ -90,7 +103,10 @@ impl lab::Holding for Holding {
 
     fn covers(&self, pfn: Pfn) -> bool {
         match self {
-            Self::Pages(pages) => pfn
+            Self::Pages(pages, _) => pfn
+                .checked_sub(pages.pfn())
+                .is_some_and(|offset| offset < pages.nr_pages()),
+            Self::Range(pages) => pfn
                 .checked_sub(pages.pfn())
                 .is_some_and(|offset| offset < pages.nr_pages()),
             Self::Sized(memory) => reaches(memory.addr(), memory.pfn(), memory.asked(), pfn),
@@ -115,13 +131,32 @@ impl lab::Holding for Holding {
         }
     }
 
+    fn fill(&mut self, first: NonZeroU64) -> bool {
+        let Self::Pages(pages, filled) = self else {
+            return false;
+        };
+        let is_filled = pages.fill_with(first.get()).is_ok();
+        *filled = is_filled.then_some(first);
+        is_filled
+    }
+
+    fn contents(&self) -> Contents {
+        match self {
+            Self::Pages(pages, Some(first)) => match pages.first_wrong(first.get()) {
+                None => Contents::Intact,
+                Some(page) => Contents::Wrong(page),
+            },
+            _ => Contents::Unknown,
+        }
+    }
+
     fn address(&self) -> Option<Address> {
         let number = |addr: NonNull<u8>| Address::new(addr.as_ptr().addr());
         match self {
             Self::Sized(memory) => Some(number(memory.addr())),
             Self::Cached(object) => Some(number(object.addr())),
             Self::Area(area) => Some(area.address()),
-            Self::Pages(_) | Self::Percpu(_) => None,
+            Self::Pages(..) | Self::Range(_) | Self::Percpu(_) => None,
         }
     }
 

@@ -19,7 +19,12 @@ use kernel::{
     },
 };
 
+use super::Holding;
 use crate::algo::{
+    command::{
+        CacheFlag,
+        CacheFlags, //
+    },
     snapshot_slab::{
         Class,
         CpuSheaves,
@@ -212,4 +217,35 @@ fn passing_cache(size: Bytes, flags: Flags) -> Result<Arc<kmem_cache::Cache>, km
             return made;
         }
     }
+}
+
+/// Allocates up to `want` objects of a cache in one go, from any node.
+pub(super) fn bulk(
+    cache: &Arc<kmem_cache::Cache>,
+    gfp: Gfp,
+    want: usize,
+    into: &mut KVVec<Holding>,
+) -> Result<(), Refusal> {
+    cache.alloc_bulk(gfp, want, |object| {
+        into.push(Holding::Cached(object), GFP_KERNEL)
+            .map_err(|_| Refusal::NoTable)
+    })
+}
+
+/// A cache's properties as Linux has them.
+pub(super) fn flags(of: CacheFlags) -> Flags {
+    of.iter().fold(Flags::NONE, |flags, flag| {
+        flags
+            | match flag {
+                CacheFlag::Hwalign => Flags::HWCACHE_ALIGN,
+                CacheFlag::Account => Flags::ACCOUNT,
+                CacheFlag::Reclaim => Flags::RECLAIM_ACCOUNT,
+                CacheFlag::Typesafe => Flags::TYPESAFE_BY_RCU,
+                CacheFlag::NoMerge => Flags::NO_MERGE,
+                CacheFlag::Redzone => Flags::RED_ZONE,
+                CacheFlag::Poison => Flags::POISON,
+                CacheFlag::Track => Flags::STORE_USER,
+                CacheFlag::Checks => Flags::CONSISTENCY_CHECKS,
+            }
+    })
 }

@@ -12,6 +12,8 @@ mod suite {
             NrPages, //
         },
     };
+    use crate::lab::Contents;
+    use core::num::NonZeroU64;
 
     /// Something held, known by its pfn, that takes no memory.
     struct Fake(usize);
@@ -31,6 +33,14 @@ mod suite {
 
         fn value(&self, _: u32) -> Option<u64> {
             None
+        }
+
+        fn fill(&mut self, _: NonZeroU64) -> bool {
+            false
+        }
+
+        fn contents(&self) -> Contents {
+            Contents::Unknown
         }
 
         fn address(&self) -> Option<Address> {

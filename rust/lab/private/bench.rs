@@ -43,6 +43,9 @@ impl Slots {
     }
 }
 
+/// How many blocks are freed at a time.
+const BATCH: usize = 64;
+
 impl bench::Slots for Slots {
     #[inline]
     fn alloc(&mut self, at: usize) -> bool {
@@ -64,12 +67,26 @@ impl bench::Slots for Slots {
 
     #[inline]
     fn fill(&mut self, from: usize, to: usize) -> bool {
-        (from..to).all(|at| self.alloc(at))
+        let places = self.blocks.get_mut(from..to);
+        let filled = places.map_or(0, |places| self.manager.alloc_bulk(&self.plan, places));
+        (from + filled..to).all(|at| self.alloc(at))
     }
 
     #[inline]
     fn empty(&mut self, from: usize, to: usize) {
-        (from..to).for_each(|at| self.free(at));
+        let places = self.blocks.get_mut(from..to).unwrap_or_default();
+        for places in places.chunks_mut(BATCH) {
+            let mut blocks = [Block::default(); BATCH];
+            let mut count = 0;
+            let held = places.iter_mut().filter_map(Option::take);
+            for (place, block) in blocks.iter_mut().zip(held) {
+                *place = block;
+                count += 1;
+            }
+            let (blocks, _) = blocks.split_at(count);
+            let freed = self.manager.free_bulk(blocks, self.plan.asked().order);
+            debug_assert!(freed.is_ok());
+        }
     }
 }
 

@@ -2,8 +2,11 @@
 
 //! A block of the private manager that somebody holds.
 //!
-//! # Cost        24 bytes, and a reference to the manager, which all blocks share.
+//! # Cost        40 bytes, and a reference to the manager, which all blocks share; see
+//!               private/holders.rs for what a movable block takes.
 //! # Reference   `rust/private/mod.rs`.
+
+use core::num::NonZeroU64;
 
 use kernel::{
     pr_warn_once,
@@ -18,66 +21,104 @@ use crate::algo::{
     units::{
         Address,
         NrPages,
-        Order,
         Pfn, //
     },
 };
 use crate::lab::{
     self,
+    Contents,
     Place, //
 };
 use crate::private::{
     Block,
-    Private, //
+    Held,
+    Private,
+    WrongFree, //
 };
 
 /// A block that is freed when it is dropped.
 pub struct Holding {
     manager: Arc<Private>,
-    block: Block,
-    order: Order,
+    /// `None` once it was freed.
+    held: Option<Held>,
+    /// The pattern that it was filled with.
+    filled: Option<NonZeroU64>,
 }
 
 impl Holding {
-    /// Takes over a block that was allocated just now.
-    pub(super) fn new(manager: Arc<Private>, block: Block, order: Order) -> Self {
+    /// Takes over what was allocated just now.
+    pub(super) fn new(manager: Arc<Private>, held: Held) -> Self {
         Self {
             manager,
-            block,
-            order,
+            held: Some(held),
+            filled: None,
         }
     }
 
     /// The block.
-    pub(super) fn block(&self) -> Block {
-        self.block
+    pub(super) fn block(&self) -> Option<Block> {
+        self.held.as_ref().map(Held::block)
+    }
+
+    /// Frees all of these, of one manager.
+    pub(super) fn free_all(holdings: &mut [Option<Self>]) {
+        let Some(manager) = holdings
+            .iter()
+            .flatten()
+            .next()
+            .map(|it| it.manager.clone())
+        else {
+            return;
+        };
+        let all = holdings.iter().flatten().filter_map(|it| it.held.as_ref());
+        warn_if_wrong(manager.let_all_go(all));
+        for place in holdings {
+            if let Some(holding) = place {
+                holding.held = None;
+            }
+            *place = None;
+        }
+    }
+}
+
+fn warn_if_wrong(freed: Result<(), WrongFree>) {
+    if freed.is_err() {
+        // Nobody else can have freed it: the manager contradicts itself.
+        pr_warn_once!("a block was not taken back; see private/check\n");
     }
 }
 
 impl Drop for Holding {
     fn drop(&mut self) {
-        if self.manager.free(self.block, self.order).is_err() {
-            // Nobody else can have freed it: the manager contradicts itself.
-            pr_warn_once!("a block was not taken back; see private/check\n");
+        if let Some(held) = self.held.take() {
+            warn_if_wrong(self.manager.let_go(&held));
         }
     }
 }
 
 impl lab::Holding for Holding {
     fn place(&self) -> Place {
-        let (node, zone) = self.manager.place(self.block).unzip();
+        let Some(held) = &self.held else {
+            return Place::default();
+        };
+        // One look at where it is: compaction may move it at any moment.
+        let block = held.block();
+        let (node, zone) = self.manager.place(block).unzip();
         Place {
-            pfn: self.manager.pfn(self.block),
-            order: Some(self.order),
+            pfn: self.manager.pfn(block),
+            order: held.order(),
             node,
             zone,
         }
     }
 
     fn covers(&self, pfn: Pfn) -> bool {
-        let first = self.manager.pfn(self.block);
+        let Some(held) = &self.held else {
+            return false;
+        };
+        let first = self.manager.pfn(held.block());
         let offset = first.and_then(|first| pfn.checked_sub(first));
-        offset.is_some_and(|offset| offset < self.order.nr_pages())
+        offset.is_some_and(|offset| offset < held.pages())
     }
 
     fn copies(&self) -> impl Iterator<Item = CpuCopy> {
@@ -88,8 +129,25 @@ impl lab::Holding for Holding {
         None
     }
 
+    fn fill(&mut self, first: NonZeroU64) -> bool {
+        let held = self.held.as_ref();
+        let is_filled = held.is_some_and(|it| self.manager.fill(it, first.get()));
+        self.filled = is_filled.then_some(first);
+        is_filled
+    }
+
+    fn contents(&self) -> Contents {
+        let Some((held, first)) = self.held.as_ref().zip(self.filled) else {
+            return Contents::Unknown;
+        };
+        match self.manager.first_wrong(held, first.get()) {
+            None => Contents::Intact,
+            Some(page) => Contents::Wrong(page),
+        }
+    }
+
     fn address(&self) -> Option<Address> {
-        self.manager.address(self.block)
+        self.manager.address(self.held.as_ref()?.block())
     }
 
     fn pages(&self, _from: NrPages) -> impl Iterator<Item = AreaPage> {

@@ -18,7 +18,10 @@ use crate::algo::{
         guarded::Guarded,
         pcp::Event,
         slow::Step,
-        zone::Memory, //
+        zone::{
+            compact as moves,
+            Memory, //
+        },
     },
     snapshot::Counter, //
 };
@@ -28,9 +31,12 @@ impl Private {
     /// What is counted: of each zone, the CPUs' events as sums over all of them, and of the machine.
     pub fn counters(&self) -> impl Iterator<Item = Counter> + '_ {
         let steps = Step::ALL.iter().zip(&self.machine.steps);
-        let steps = steps.map(|(step, count)| {
+        let steps = steps.map(|(step, count)| (step.name(), count));
+        let moves = moves::Count::ALL.iter().zip(&self.machine.moves);
+        let moves = moves.map(|(of, count)| (of.name(), count));
+        let steps = steps.chain(moves).map(|(name, count)| {
             let number = i64::try_from(count.load(atomic::Relaxed)).unwrap_or(i64::MAX);
-            exact(step.name(), None, number)
+            exact(name, None, number)
         });
         self.zone_counters().chain(steps)
     }

@@ -37,8 +37,9 @@ fn value(key: &'static str) -> BoxedStrategy<String> {
         "work" => "pair|bulk|batch|remote|floor".boxed(),
         "pattern" => "fifo|lifo|random".boxed(),
         "id" => number(1..=u64::MAX).boxed(),
+        "pfn" => number(0..=1 << 48).boxed(),
         "value" => number(0..=u64::MAX).boxed(),
-        "bottom_up" | "ctor" | "defer" | "exact" | "shadow" | "memory.oom.group" => {
+        "bottom_up" | "ctor" | "defer" | "exact" | "fill" | "shadow" | "memory.oom.group" => {
             number(0..=1).boxed()
         }
         "size" | "mem" | "cma" | "bytes" => "[1-9][0-9]{0,8}[KMGkmg]?".boxed(),

@@ -70,6 +70,27 @@ pub struct Place {
 }
 
 impl Place {
+    /// The run of so many frames that is looked at first, if there is room for one.
+    pub fn first(&self, frames: NrPages) -> Option<Span> {
+        aligned(self.within, frames, self)
+    }
+
+    /// What is left of the place behind a frame that is in the way of a run of it, for runs without
+    /// that frame; a pageblock that begins before the run counts as the run's first frame.
+    pub fn behind(&self, run: Span, obstacle: FrameIdx) -> Option<Span> {
+        let obstacle = obstacle.index();
+        match self.direction {
+            Direction::BottomUp => {
+                let from = obstacle.max(run.start()) + 1;
+                self.within.part(from, self.within.end())
+            }
+            Direction::TopDown => {
+                let end = obstacle.min(run.end() - 1);
+                self.within.part(self.within.start(), end)
+            }
+        }
+    }
+
     /// Says whether free frames of a pageblock may be taken.
     fn allows(&self, pageblock: &Pageblock) -> bool {
         !pageblock.is_isolated()
@@ -286,4 +307,40 @@ fn aligned(within: Span, frames: NrPages, place: &Place) -> Option<Span> {
     let end = start.checked_add(frames.get())?;
     let is_inside = start >= within.start() && end <= within.end();
     Span::new(frame(start), frames).filter(|_| is_inside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(from: u32, frames: usize) -> Span {
+        Span::new(FrameIdx::new(from), NrPages::new(frames)).unwrap()
+    }
+
+    /// Behind an obstacle no run has that frame, from either end, until there is no room.
+    #[test]
+    fn what_is_behind_an_obstacle_leaves_it_out() {
+        let place = |direction| Place {
+            within: span(10, 100),
+            align: Order::new(2).unwrap(),
+            direction,
+            may_cma: false,
+        };
+        let frames = NrPages::new(9);
+        let up = place(Direction::BottomUp);
+        let first = up.first(frames);
+        assert_eq!(first, Some(span(12, 9)));
+        let behind = |obstacle| up.behind(span(12, 9), FrameIdx::new(obstacle));
+        assert_eq!(behind(20), Some(span(21, 89)));
+        assert_eq!(behind(3), Some(span(13, 97)));
+        assert_eq!(behind(109), None);
+
+        let down = place(Direction::TopDown);
+        assert_eq!(down.first(frames), Some(span(100, 9)));
+        let behind = |obstacle| down.behind(span(100, 9), FrameIdx::new(obstacle));
+        assert_eq!(behind(104), Some(span(10, 94)));
+        assert_eq!(behind(96), Some(span(10, 86)));
+        assert_eq!(behind(200), Some(span(10, 98)));
+        assert_eq!(behind(10), None);
+    }
 }
