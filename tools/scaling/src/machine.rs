@@ -91,10 +91,6 @@ impl Machine for OneZone {
     fn list(&self, _asked: &Asked) -> &[u16] {
         &self.list
     }
-
-    fn node_of(&self, _cpu: usize) -> Option<NodeId> {
-        NodeId::new(0)
-    }
 }
 
 impl OneZone {
