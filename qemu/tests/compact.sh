@@ -189,7 +189,10 @@ drain" || return 1
 		awk '$9 == "fixed" { print $1, $5 }' "$PRIVATE/live" >/tmp/before
 		ctl "compact" && ctl "compact order=10 node=$node" && ctl "compact order=3" || return 1
 		awk '$9 == "fixed" { print $1, $5 }' "$PRIVATE/live" >/tmp/after
-		[ -s /tmp/before ] && cmp -s /tmp/before /tmp/after || { note "node $node: an unmovable block moved"; return 1; }
+		if ! [ -s /tmp/before ] || ! cmp -s /tmp/before /tmp/after; then
+			note "node $node: an unmovable block moved"
+			return 1
+		fi
 		intact keep && intact fixed && sound && at_start || return 1
 	done
 }
@@ -275,8 +278,9 @@ pinned() { taskset -p "$(printf %x $((1 << $1)))" "$(sh -c 'echo $PPID')" >/dev/
 
 # storm CPU: what is allocated there is found intact, however often it moved; says so if not.
 storm() {
-	local round order
-	for round in 1 2 3 4 5 6 7 8 9 10 11 12; do
+	local round=0 order
+	while [ $round -lt 12 ]; do
+		round=$((round + 1))
 		for order in 0 1 0 3 0 2 0 5; do
 			ctl "alloc pages order=$order count=$((1 + 300 / (1 << order))) type=movable fill=1 tag=s$1-$order
 alloc pages order=0 count=40 type=movable fill=1 tag=t$1"
@@ -296,8 +300,8 @@ churn() {
 	while [ ! -e /tmp/over ]; do
 		ctl compact
 		ctl "compact order=4"
-		for pfn in $(awk 'NR > 1 { print $3 }' "$PRIVATE/zones"); do
-			ctl "isolate pfn=$((pfn + 1024)) size=4M" && ctl "unisolate pfn=$((pfn + 1024)) size=4M"
+		awk 'NR > 1 { print $3 + 1024 }' "$PRIVATE/zones" | while read -r pfn; do
+			ctl "isolate pfn=$pfn size=4M" && ctl "unisolate pfn=$pfn size=4M"
 		done
 		# Sums are right only when nobody is at work.
 		sound | grep -v -e kept -e 'accounted for' >>/tmp/unsound

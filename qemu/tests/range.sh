@@ -28,11 +28,25 @@ drain"
 
 free_of() { awk -v node="$1" 'NR > 1 && $1 == node { sum += $8 } END { print sum + 0 }' "$PRIVATE/zones"; }
 
-# zone NODE: sets `from` and `to` to the pages of the node's largest zone, and the next after them.
+# zone NODE: sets `first` and `end` to the first page of the node's largest zone and the one after its
+# last, `from` and `to` to those of its longest stretch without a hole: what Linux gave has some.
 zone() {
-	read -r from to <<-END
+	local start past pfn begin=''
+	read -r start past <<-END
 		$(awk -v node="$1" 'NR > 1 && $1 == node && $6 > most { most = $6; from = $3; to = $3 + $4 } END { print from, to }' "$PRIVATE/zones")
 	END
+	first='' end=0 from=0 to=0 pfn=$start
+	while [ "$pfn" -le "$past" ]; do
+		if [ "$pfn" -lt "$past" ] && ask page "pfn=$pfn" && grep -q '^present *yes' "$PRIVATE/page"; then
+			[ -n "$begin" ] || begin=$pfn
+			[ -n "$first" ] || first=$pfn
+			end=$((pfn + 512))
+		elif [ -n "$begin" ]; then
+			[ $((pfn - begin)) -le $((to - from)) ] || { from=$begin; to=$pfn; }
+			begin=''
+		fi
+		pfn=$((pfn + 512))
+	done
 }
 
 # of TAG FIELD: a field of the first line of `live` with the tag.
@@ -63,7 +77,7 @@ drain" && [ "$before" -eq "$(free_of "$node")" ] || return 1
 
 # The highest place that fits, or the lowest; at multiples of what is larger than the range.
 places() {
-	local node from to pfn align
+	local node from to first end align
 	for node in $(nodes_with_memory); do
 		zone "$node"
 		for align in 4K 8K 64K 1M 2M 8M; do
@@ -77,14 +91,14 @@ alloc range size=12K align=$align node=$node $GFP bottom_up=1 tag=low" || return
 		done
 		ctl "alloc range size=4K node=$node $GFP tag=top
 alloc range size=4K node=$node $GFP bottom_up=1 tag=low" || return 1
-		[ "$(of top 5) $(of low 5)" = "$((to - 1)) $from" ] || { note "$(of top 5) $(of low 5), not $((to - 1)) $from"; return 1; }
+		[ "$(of top 5) $(of low 5)" = "$((end - 1)) $first" ] || { note "$(of top 5) $(of low 5), not $((end - 1)) $first"; return 1; }
 		at_start || return 1
 	done
 }
 
 # By min and max a range is put exactly, or there is none.
 exact_places() {
-	local node from to at
+	local node from to first end at
 	for node in $(nodes_with_memory); do
 		zone "$node"
 		at=$((from + 2048 + 77))
@@ -94,8 +108,8 @@ exact_places() {
 		ctl "alloc range size=4K min=$(((at + 500) * 4096 - 1)) max=$(((at + 501) * 4096 + 1)) node=$node $GFP tag=n" || return 1
 		[ "$(of n 5)" = "$((at + 500))" ] || return 1
 		refused ENOMEM "alloc range size=2000K min=$((at * 4096)) max=$(((at + 499) * 4096)) node=$node $GFP" || return 1
-		refused ENOMEM "alloc range size=4K min=$((to * 4096)) node=$node $GFP" || return 1
-		refused ENOMEM "alloc range size=4K max=$((from * 4096)) node=$node $GFP" || return 1
+		refused ENOMEM "alloc range size=4K min=$((end * 4096)) node=$node $GFP" || return 1
+		refused ENOMEM "alloc range size=4K max=$((first * 4096)) node=$node $GFP" || return 1
 		at_start || return 1
 	done
 }
@@ -117,7 +131,7 @@ drain"
 # Movable blocks in the way are moved, with their contents; who may not wait gets none; what cannot
 # move stays.
 moved_out_of_the_way() {
-	local node from to at
+	local node from to first end at
 	for node in $(nodes_with_memory); do
 		zone "$node"
 		at=$((from + 1024 + 100))
@@ -127,7 +141,10 @@ moved_out_of_the_way() {
 		[ "$(of r 5)" = "$at" ] && ctl "verify all" && sound || return 1
 		awk -v from="$at" '$9 == "keep" && $5 >= from && $5 < from + 256 { print "# " $0; bad = 1 } END { exit bad }' "$PRIVATE/live" || return 1
 		# Anywhere, and larger than any block.
-		ctl "alloc range size=5000K node=$node $GFP fill=1 tag=r" && ctl "verify all" && sound || { note "$(tail -n 1 "$PRIVATE/result")"; return 1; }
+		if ! ctl "alloc range size=5000K node=$node $GFP fill=1 tag=r" || ! ctl "verify all" || ! sound; then
+			note "$(tail -n 1 "$PRIVATE/result")"
+			return 1
+		fi
 		refused ENOMEM "alloc range size=1M min=$(((at + 100) * 4096)) max=$(((at + 356) * 4096)) node=$node $GFP" || return 1
 		at_start || return 1
 	done
