@@ -11,7 +11,6 @@
 //! # Reference   `mm/page_alloc.c`: `split_page()`, `alloc_pages_exact_noprof()`, which takes no node.
 
 use core::{
-    marker::PhantomData,
     mem::ManuallyDrop,
     ptr::NonNull, //
 };
@@ -22,11 +21,9 @@ use kernel::{
 };
 
 use super::{
-    ffi,
     gfp::Gfp,
     node::Node,
-    pages::Pages,
-    zone, //
+    pages::Pages, //
 };
 use crate::algo::{
     gfp::Flag,
@@ -47,17 +44,9 @@ use crate::algo::{
 /// allocator and that nobody else owns; there is one at least.
 #[must_use = "dropping the pages frees them"]
 pub struct ExactPages {
-    first: NonNull<bindings::page>,
+    first: Pages,
     count: NrPages,
-    _owned: PhantomData<bindings::page>,
 }
-
-// SAFETY: A page may be freed by another task than the one that allocated it.
-unsafe impl Send for ExactPages {}
-
-// SAFETY: `&ExactPages` only reads the place of the pages, which stays as it is while they are
-// allocated.
-unsafe impl Sync for ExactPages {}
 
 impl ExactPages {
     /// Allocates `count` pages out of a block of an order that has them, at its alignment; from
@@ -78,11 +67,12 @@ impl ExactPages {
         unsafe { bindings::split_page(block.as_ptr(), order.get()) };
         // SAFETY: By the invariant of `Pages` it is a page.
         let first = unsafe { NonNull::new_unchecked(block.as_ptr()) };
-        // INVARIANT: all pages of the block have order 0 now, and `block` is not dropped.
+        // SAFETY: All pages of the block have order 0 now, and `block` is not dropped.
+        let first = unsafe { Pages::from_raw(first, Order::ZERO) };
+        // INVARIANT: the block has so many.
         let mut all = Self {
             first,
             count: order.nr_pages(),
-            _owned: PhantomData,
         };
         all.free_from(count);
         // INVARIANT: those were freed just now.
@@ -90,33 +80,30 @@ impl ExactPages {
         Ok(all)
     }
 
-    /// Frees the pages from this one on; they are not ours any longer.
+    /// Frees the pages from this one on, which is not the first; they are not ours any longer.
     fn free_from(&mut self, from: NrPages) {
         for number in from.get()..self.count.get() {
             // SAFETY: By the invariant there are so many pages; those of a block follow each other in
             // memory, whatever the memory model is.
-            let page = unsafe { self.first.add(number) };
+            let page = unsafe { self.first.as_ptr().add(number) };
             // SAFETY: By the invariant the page is ours and has order 0.
-            unsafe { bindings::__free_pages(page.as_ptr(), 0) };
+            unsafe { bindings::__free_pages(page, 0) };
         }
     }
 
     /// The first page's frame number.
     pub fn pfn(&self) -> Pfn {
-        // SAFETY: By the invariant this is a page, and it is ours.
-        Pfn::new(unsafe { ffi::oxmm_page_to_pfn(self.first.as_ptr()) })
+        self.first.pfn()
     }
 
     /// The node that the pages are on.
     pub fn node(&self) -> Option<NodeId> {
-        // SAFETY: By the invariant this is a page, and it is ours.
-        NodeId::from_int(unsafe { ffi::oxmm_page_to_nid(self.first.as_ptr()) })
+        self.first.node()
     }
 
     /// The zone that the pages are in.
     pub fn zone(&self) -> Option<ZoneKind> {
-        // SAFETY: By the invariant this is a page, and it is ours.
-        zone::kind_of_index(unsafe { ffi::oxmm_page_zonenum(self.first.as_ptr()) })
+        self.first.zone()
     }
 
     /// How many pages there are.
@@ -127,7 +114,8 @@ impl ExactPages {
 
 impl Drop for ExactPages {
     fn drop(&mut self) {
-        self.free_from(NrPages::ZERO);
+        // The first one frees itself.
+        self.free_from(NrPages::new(1));
     }
 }
 

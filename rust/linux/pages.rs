@@ -48,8 +48,8 @@ pub const MAX_ORDER: Order = match Order::new(bindings::MAX_PAGE_ORDER) {
 ///
 /// # Invariants
 ///
-/// `page` is the first page of a run of `order` that `alloc_pages()` returned and that nobody else
-/// owns.
+/// `page` is the first page of a run of `order` that `alloc_pages()` returned, or `split_page()` left
+/// of one, and that nobody else owns.
 #[must_use = "dropping the pages frees them"]
 pub struct Pages {
     page: NonNull<bindings::page>,
@@ -71,19 +71,14 @@ impl Pages {
     ///
     /// EINVAL if `order` is above [`MAX_ORDER`] or `gfp` breaks a rule of [`Gfp::check`], ENOMEM.
     pub fn alloc(order: Order, gfp: Gfp, node: Option<Node>) -> Result<Self> {
-        if order > MAX_ORDER || gfp.check().is_err() {
-            return Err(EINVAL);
-        }
+        check(order, gfp)?;
         let nid = node.map_or(bindings::NUMA_NO_NODE, |node| node.id().int());
         // SAFETY: The order is one that Linux has, the flags are ones it takes, and a `Node` has a
         // `pglist_data`. Process context: callers of this room may sleep.
         let page = unsafe { ffi::oxmm_alloc_pages(nid, gfp.as_raw(), order.get()) };
-        // INVARIANT: `alloc_pages()` returned this run of this order to us alone.
-        Ok(Self {
-            page: NonNull::new(page).ok_or(ENOMEM)?,
-            order,
-            _owned: PhantomData,
-        })
+        let page = NonNull::new(page).ok_or(ENOMEM)?;
+        // SAFETY: `alloc_pages()` returned this run of this order to us alone.
+        Ok(unsafe { Self::from_raw(page, order) })
     }
 
     /// Allocates 2^`order` pages from these nodes alone, in the order of the list of `node`; a
@@ -93,27 +88,22 @@ impl Pages {
     ///
     /// As [`Pages::alloc`].
     pub fn alloc_on(order: Order, gfp: Gfp, node: Node, nodes: &NodeMask) -> Result<Self> {
-        if order > MAX_ORDER || gfp.check().is_err() {
-            return Err(EINVAL);
-        }
+        check(order, gfp)?;
         let (nid, words) = (node.id().int(), nodes.words());
         // SAFETY: As for `alloc`; the words are borrowed, and hold a bit for each number of a node.
         let page =
             unsafe { ffi::oxmm_alloc_pages_nodes(nid, gfp.as_raw(), order.get(), words.as_ptr()) };
-        // INVARIANT: `__alloc_pages()` returned this run of this order to us alone.
-        Ok(Self {
-            page: NonNull::new(page).ok_or(ENOMEM)?,
-            order,
-            _owned: PhantomData,
-        })
+        let page = NonNull::new(page).ok_or(ENOMEM)?;
+        // SAFETY: `__alloc_pages()` returned this run of this order to us alone.
+        Ok(unsafe { Self::from_raw(page, order) })
     }
 
     /// Takes over a run that C code allocated.
     ///
     /// # Safety
     ///
-    /// `page` is the first page of a run of `order` that `alloc_pages()` returned, and whoever owned
-    /// it gives it up.
+    /// `page` is the first page of a run of `order` that `alloc_pages()` returned, or `split_page()`
+    /// left of one, and whoever owned it gives it up.
     pub(super) unsafe fn from_raw(page: NonNull<bindings::page>, order: Order) -> Self {
         // INVARIANT: the caller's promise.
         Self {
@@ -167,6 +157,14 @@ impl Drop for Pages {
         // SAFETY: By the invariant this is the run that `alloc_pages()` gave, with its order, and
         // nobody else frees it.
         unsafe { bindings::__free_pages(self.page.as_ptr(), self.order.get()) };
+    }
+}
+
+/// What Linux would warn about is refused before.
+fn check(order: Order, gfp: Gfp) -> Result {
+    match order <= MAX_ORDER && gfp.check().is_ok() {
+        true => Ok(()),
+        false => Err(EINVAL),
     }
 }
 
