@@ -44,12 +44,11 @@ impl Private {
                 return filled;
             };
             for (place, &frame) in places.iter_mut().zip(frames.iter()).take(more) {
+                let block = Block { site, frame };
                 if plan.asked().flags.contains(Flag::Zero) {
-                    if let Some(arena) = self.machine.arenas.get(usize::from(site)) {
-                        arena.zero(frame, plan.asked().order.nr_pages());
-                    }
+                    self.zero(block, plan.asked().order.nr_pages());
                 }
-                *place = Some(Block { site, frame });
+                *place = Some(block);
             }
             filled += more;
             if more < places.len() {

@@ -156,7 +156,7 @@ impl Private {
             None => self.alloc_otherwise(plan)?,
         };
         if plan.asked().flags.contains(Flag::Zero) {
-            self.zero(block, plan.asked().order);
+            self.zero(block, plan.asked().order.nr_pages());
         }
         Ok(block)
     }
@@ -179,11 +179,12 @@ impl Private {
         }
     }
 
+    /// Zeroes pages that were just allocated, from the start of a block on.
     #[cold]
     #[inline(never)]
-    fn zero(&self, block: Block, order: Order) {
+    fn zero(&self, block: Block, pages: NrPages) {
         if let Some(arena) = self.machine.arenas.get(usize::from(block.site)) {
-            arena.zero(block.frame, order.nr_pages());
+            arena.zero(block.frame, pages);
         }
     }
 

@@ -94,12 +94,11 @@ impl Private {
             }
             match self.range_of(place, site, wish) {
                 Ok(span) => {
+                    let held = Held::range(place, span);
                     if wish.asked.flags.contains(Flag::Zero) {
-                        if let Some(arena) = self.machine.arenas.get(usize::from(place)) {
-                            arena.zero(span.from(), span.frames());
-                        }
+                        self.zero(held.block(), held.pages());
                     }
-                    return Ok(Held::range(place, span));
+                    return Ok(held);
                 }
                 Err(Miss::Empty) => {}
                 Err(other) => miss = other,
