@@ -113,6 +113,16 @@ pub struct MarkRules {
 impl MarkRules {
     /// The scale factor, unless a user sets another.
     pub const SCALE_FACTOR: usize = 10;
+
+    /// The rules of a machine with so many managed pages that no user has set any of.
+    pub fn usual(lowmem: NrPages, page_shift: u32) -> Self {
+        Self {
+            min_free_kbytes: min_free_kbytes(lowmem, page_shift),
+            lowmem,
+            scale_factor: Self::SCALE_FACTOR,
+            page_shift,
+        }
+    }
 }
 
 /// Returns the marks of a zone without boost, by `Watermark::index` (__setup_per_zone_wmarks()).

@@ -51,12 +51,7 @@ impl Machine {
     pub(super) fn set_figures(&self) {
         let low = self.sites.iter().filter(|it| it.kind != ZoneKind::Movable);
         let lowmem = low.fold(NrPages::ZERO, |sum, it| sum + managed(it));
-        let rules = MarkRules {
-            min_free_kbytes: figures::min_free_kbytes(lowmem, PAGE_SHIFT),
-            lowmem,
-            scale_factor: MarkRules::SCALE_FACTOR,
-            page_shift: PAGE_SHIFT,
-        };
+        let rules = MarkRules::usual(lowmem, PAGE_SHIFT);
         for site in self.sites.iter() {
             let marks = figures::marks(site.kind, managed(site), &rules);
             let mark = |it: Watermark| marks.get(it.index()).copied().unwrap_or_default();
@@ -79,12 +74,7 @@ impl Machine {
         };
         let bounds = figures::pcp_bounds(managed(site), low, sharers, PAGE_SHIFT);
         for (number, cpu) in (0..).zip(0..self.nr_cpus()) {
-            let tuning = Tuning {
-                batch: bounds.batch,
-                high_min: bounds.high_min,
-                high_max: bounds.high_max,
-                keeps_high_batch: keeps_high_batch(site, number),
-            };
+            let tuning = Tuning::new(bounds, keeps_high_batch(site, number));
             if let Some(lists) = site.zone.memory().lists(cpu) {
                 lists.with(|pcp| {
                     pcp.tune(tuning);

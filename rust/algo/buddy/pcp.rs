@@ -425,8 +425,8 @@ impl Pcp {
         (self.entries[top] ^ frame.get()) >> PAGEBLOCK_ORDER.get() == 0
     }
 
-    /// Takes the oldest blocks of the lists, those on their way back and then from this list on, until they come to `frames` or none
-    /// is left; `give` gets them list by list, and may change their order.
+    /// Takes the oldest blocks of the lists, those on their way back and then from this list on, until
+    /// they come to `frames` or none is left; `give` gets them list by list, and may change their order.
     pub fn drain(&mut self, from: ListIdx, frames: usize, mut give: impl FnMut(Order, &mut [u32])) {
         let mut left = frames;
         let lists = core::iter::once(ListIdx::COLD)

@@ -32,7 +32,6 @@ use oxmm_model::algo::buddy::{
 use oxmm_model::algo::{
     figures::{
         marks,
-        min_free_kbytes,
         pcp_bounds,
         MarkRules,
         Sharers, //
@@ -153,12 +152,7 @@ pub struct Ours(Zone<HostMemory<Spin<Region>, Owned<Pcp>>>);
 
 /// What the module would tune a zone to that is a machine's only one.
 fn tuning(frames: NrPages, nr_cpus: usize) -> Tuning {
-    let rules = MarkRules {
-        min_free_kbytes: min_free_kbytes(frames, PAGE_SHIFT),
-        lowmem: frames,
-        scale_factor: MarkRules::SCALE_FACTOR,
-        page_shift: PAGE_SHIFT,
-    };
+    let rules = MarkRules::usual(frames, PAGE_SHIFT);
     let marks = marks(ZoneKind::Normal, frames, &rules);
     let nr_cpus = u32::try_from(nr_cpus).unwrap_or(u32::MAX);
     let cpus = Sharers {
@@ -166,13 +160,7 @@ fn tuning(frames: NrPages, nr_cpus: usize) -> Tuning {
         online: nr_cpus,
     };
     let low = marks[Watermark::Low.index()];
-    let bounds = pcp_bounds(frames, low, cpus, PAGE_SHIFT);
-    Tuning {
-        batch: bounds.batch,
-        high_min: bounds.high_min,
-        high_max: bounds.high_max,
-        keeps_high_batch: true,
-    }
+    Tuning::new(pcp_bounds(frames, low, cpus, PAGE_SHIFT), true)
 }
 
 impl Allocator for Ours {

@@ -256,12 +256,7 @@ impl Board {
         for cpu in 0..CPUS {
             let lists = site.zone.memory().lists(cpu).expect("a CPU of the board");
             lists.with(|it| {
-                it.tune(Tuning {
-                    batch: bounds.batch,
-                    high_min: bounds.high_min,
-                    high_max: bounds.high_max,
-                    keeps_high_batch: false,
-                });
+                it.tune(Tuning::new(bounds, false));
                 it.set_local(node(cpu) == site.node);
             });
         }

@@ -27,7 +27,6 @@ use crate::algo::buddy::{
 };
 use crate::algo::figures::{
     marks,
-    min_free_kbytes,
     pcp_bounds,
     MarkRules,
     Sharers, //
@@ -98,12 +97,7 @@ impl OneZone {
     pub fn new(cpus: usize) -> Self {
         begin(cpus);
         let frames = NrPages::new(NR_FRAMES);
-        let rules = MarkRules {
-            min_free_kbytes: min_free_kbytes(frames, PAGE_SHIFT),
-            lowmem: frames,
-            scale_factor: MarkRules::SCALE_FACTOR,
-            page_shift: PAGE_SHIFT,
-        };
+        let rules = MarkRules::usual(frames, PAGE_SHIFT);
         let marks = marks(ZoneKind::Normal, frames, &rules);
         let storage = Storage::new(NR_FRAMES / FRAMES, cpus, tuning(frames, &marks));
         let order = Order::new(10).expect("an order");
@@ -213,11 +207,5 @@ fn tuning(frames: NrPages, marks: &[NrPages; Watermark::COUNT]) -> Tuning {
         online: cpus,
     };
     let low = marks[Watermark::Low.index()];
-    let bounds = pcp_bounds(frames, low, sharers, PAGE_SHIFT);
-    Tuning {
-        batch: bounds.batch,
-        high_min: bounds.high_min,
-        high_max: bounds.high_max,
-        keeps_high_batch: true,
-    }
+    Tuning::new(pcp_bounds(frames, low, sharers, PAGE_SHIFT), true)
 }

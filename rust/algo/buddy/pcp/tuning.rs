@@ -15,9 +15,12 @@ use super::{
     ListIdx,
     Pcp, //
 };
-use crate::algo::units::{
-    usize_from,
-    Order, //
+use crate::algo::{
+    figures::PcpBounds,
+    units::{
+        usize_from,
+        Order, //
+    },
 };
 
 /// A number of blocks of a list.
@@ -39,6 +42,16 @@ pub struct Tuning {
 }
 
 impl Tuning {
+    /// What a zone's lists go by, of the numbers worked out for it.
+    pub const fn new(bounds: PcpBounds, keeps_high_batch: bool) -> Self {
+        Self {
+            batch: bounds.batch,
+            high_min: bounds.high_min,
+            high_max: bounds.high_max,
+            keeps_high_batch,
+        }
+    }
+
     /// How many pageblocks a list may hold: with all CPUs' no more than an eighth of the zone, which
     /// is what `high_max` is made of; and how many of the blocks above: half of that, and none where
     /// one is more than the CPU's share.
