@@ -5,29 +5,10 @@
 # large blocks come back, what cannot move stays, and all of that while others allocate and free.
 # shellcheck source=qemu/tests/lib.sh
 . "${0%/*}/lib.sh"
-PRIVATE=$OXMM/private
-SIDE=$PRIVATE
+# shellcheck source=qemu/tests/private-lib.sh
+. "${0%/*}/private-lib.sh"
 
 MOVABLE="gfp=GFP_KERNEL|__GFP_THISNODE|__GFP_NORETRY type=movable"
-
-nodes_with_memory() { awk 'NR > 1 && $7 > 0 { print $1 }' "$PRIVATE/nodes"; }
-
-sound() {
-	awk 'NR > 1 && $3 != "ok" { print "# " $0; bad = 1 } END { exit bad }' "$PRIVATE/check"
-}
-
-# What does not depend on which CPU was used: blocks of all types together, and free pages.
-counters() {
-	awk '$3 == "all" || FILENAME !~ /free_area/' "$PRIVATE/free_area" "$PRIVATE/nodes" "$PRIVATE/live"
-}
-
-at_start() {
-	ctl "free all
-drain"
-	counters >/tmp/counters
-	echo "$start" | diff - /tmp/counters | sed 's/^/# /' | head -n 5
-	[ "$(counters)" = "$start" ] && sound
-}
 
 # whole NODE: how many pageblocks of the node are free as a whole, in blocks of any order.
 whole() {
@@ -36,9 +17,6 @@ whole() {
 	$1 == node && $3 == "all" { for (i = NF; i >= first; i--) sum = sum * 2 + $i; all += sum; sum = 0 }
 	END { print all + 0 }' "$PRIVATE/free_area"
 }
-
-# free_of NODE: its free pages.
-free_of() { awk -v node="$1" 'NR > 1 && $1 == node { sum += $8 } END { print sum + 0 }' "$PRIVATE/zones"; }
 
 # event NAME: from vmstat, the sum over all zones.
 event() { awk -v name="$1" '$1 == name { sum += $5 } END { print sum + 0 }' "$PRIVATE/vmstat"; }
@@ -73,7 +51,7 @@ drain"
 # fragmented NODE: much is free, and no pageblock.
 fragmented() {
 	local free whole
-	free=$(free_of "$1") whole=$(whole "$1")
+	free=$(zones_free "$1") whole=$(whole "$1")
 	[ "$free" -gt 4096 ] && [ "$whole" -eq 0 ] && return
 	note "node $1: $free pages are free, $whole whole pageblocks"
 	return 1
@@ -111,7 +89,7 @@ compacts() {
 	for node in $(nodes_with_memory); do
 		fragment "$node" && fragmented "$node" && intact keep || return 1
 		places >/tmp/before
-		free=$(free_of "$node") moved=$(event pgmigrate_success)
+		free=$(zones_free "$node") moved=$(event pgmigrate_success)
 		ctl "compact node=$node" || return 1
 		note "node $node: $(awk 'END { $1 = $2 = $3 = ""; print }' "$PRIVATE/result")"
 		[ "$(said pgmigrate_success)" -eq $(($(event pgmigrate_success) - moved)) ] || return 1
@@ -123,8 +101,8 @@ compacts() {
 			{ n++; if (was[$1] != $2) moved++; if ($2 in seen) twice++; seen[$2] }
 			END { print "# " moved " of " n " moved"; exit !moved || twice || n != length(was) }' /tmp/before /tmp/after || return 1
 		[ "$whole" -ge $((free / 512 - 3)) ] || { note "node $node: $whole whole pageblocks of $free free pages"; return 1; }
-		[ "$(free_of "$node")" -eq "$free" ] || return 1
-		at_start || return 1
+		[ "$(zones_free "$node")" -eq "$free" ] || return 1
+		back_at_start || return 1
 	done
 }
 
@@ -137,7 +115,7 @@ compacts_for_an_order() {
 			ctl "compact order=$order node=$node" && grep -q " success, " "$PRIVATE/result" || return 1
 			[ "$(whole "$node")" -ge $((1 << (order - 9))) ] || return 1
 			ctl "compact order=$order node=$node" && [ "$(said pgmigrate_success)" -eq 0 ] || return 1
-			intact keep && at_start || return 1
+			intact keep && back_at_start || return 1
 		done
 	done
 }
@@ -153,7 +131,7 @@ direct() {
 		ctl "alloc pages order=9 node=$node gfp=GFP_KERNEL|__GFP_THISNODE fill=1 tag=huge" || return 1
 		[ "$(event compact_stall)" -gt "$stall" ] && [ "$(event compact_success)" -gt "$good" ] || return 1
 		ctl "alloc pages order=9 count=4 node=$node gfp=GFP_KERNEL|__GFP_THISNODE fill=1 tag=huge" || return 1
-		intact huge && intact keep && followed && sound && at_start || return 1
+		intact huge && intact keep && followed && sound && back_at_start || return 1
 	done
 }
 
@@ -164,7 +142,7 @@ atomic_does_not() {
 		fragment "$node" && fragmented "$node" || return 1
 		stall=$(event compact_stall)
 		refused ENOMEM "alloc pages order=9 node=$node gfp=GFP_ATOMIC|__GFP_THISNODE" || return 1
-		[ "$(event compact_stall)" -eq "$stall" ] && at_start || return 1
+		[ "$(event compact_stall)" -eq "$stall" ] && back_at_start || return 1
 	done
 }
 
@@ -193,7 +171,7 @@ drain" || return 1
 			note "node $node: an unmovable block moved"
 			return 1
 		fi
-		intact keep && intact fixed && sound && at_start || return 1
+		intact keep && intact fixed && sound && back_at_start || return 1
 	done
 }
 
@@ -218,9 +196,9 @@ alloc pages order=0 node=$node $MOVABLE fill=1 tag=m" || return 1
 		ctl "free id=$(awk 'NR == 2 { print $1 }' "$PRIVATE/live")
 drain" || return 1
 		first=$(awk 'NR == 2 { print $5 }' "$PRIVATE/live")
-		free=$(free_of "$node")
+		free=$(zones_free "$node")
 		ctl "isolate pfn=$first count=1" || return 1
-		[ "$(isolated "$first")" = yes ] && [ $((free - $(free_of "$node"))) -gt 256 ] || return 1
+		[ "$(isolated "$first")" = yes ] && [ $((free - $(zones_free "$node"))) -gt 256 ] || return 1
 		refused EBUSY "isolate pfn=$first count=1" && refused EBUSY "isolate pfn=$((first & ~511)) size=2M" || return 1
 		# All that can be had, none of it from there.
 		while ctl "alloc pages count=512 node=$node $MOVABLE tag=x"; do :; done
@@ -229,7 +207,7 @@ drain" || return 1
 		sound && intact m || return 1
 		ctl "free all
 drain
-unisolate pfn=$first count=1" && at_start || return 1
+unisolate pfn=$first count=1" && back_at_start || return 1
 		[ "$(isolated "$first")" = no ] || return 1
 	done
 }
@@ -325,7 +303,7 @@ storm_leaves_all_well() {
 	note "$(($(event pgmigrate_success) - moved)) pages moved, $(event pgmigrate_fail) did not"
 	[ -s /tmp/eio ] && { head -n 3 /tmp/eio; return 1; }
 	[ -s /tmp/unsound ] && { head -n 3 /tmp/unsound; return 1; }
-	ctl "verify all" && sound && at_start
+	ctl "verify all" && sound && back_at_start
 }
 
 # The module goes while blocks are where they were moved to.
@@ -352,5 +330,5 @@ check "refused: bad requests, and those of linux/" refusals
 check "linux/: what is filled is found again" linux_is_filled
 check "a storm from all CPUs over compaction leaves all well" storm_leaves_all_well
 check "removal after moves" removal_after_moves
-check "counters are those of the start" at_start
+check "counters are those of the start" back_at_start
 check "nothing is held" [ "$(held)" -eq 0 ]

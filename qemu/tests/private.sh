@@ -5,8 +5,8 @@
 # storm from all CPUs, and that Linux gets all of its memory back.
 # shellcheck source=qemu/tests/lib.sh
 . "${0%/*}/lib.sh"
-PRIVATE=$OXMM/private
-SIDE=$PRIVATE
+# shellcheck source=qemu/tests/private-lib.sh
+. "${0%/*}/private-lib.sh"
 
 load() { insmod "$MODULE" "$@"; }
 unload() { rmmod oxmm; }
@@ -70,47 +70,7 @@ same_fallback() {
 	}' "$LINUX/zonelists" "$PRIVATE/zonelists"
 }
 
-# Free pages, of zones and by blocks, and runs of pageblocks say the same.
-views_agree() {
-	awk '
-	FNR == 1 { next }
-	FILENAME ~ /zones/ { free[$1, $2] = $8; managed[$1, $2] = $6; next }
-	FILENAME ~ /free_area/ && $3 == "all" {
-		for (i = NF; i >= 4; i--) blocks[$1, $2] = blocks[$1, $2] * 2 + $i
-	}
-	FILENAME ~ /pageblocks/ { pages[$1, $2] += $5; of_blocks[$1, $2] += $6 }
-	END {
-		for (zone in free) {
-			if (free[zone] == blocks[zone] && free[zone] == of_blocks[zone] && managed[zone] == pages[zone]) continue
-			print "# " zone, free[zone], blocks[zone], of_blocks[zone], managed[zone], pages[zone]; bad = 1
-		}
-		exit bad
-	}' "$PRIVATE/zones" "$PRIVATE/free_area" "$PRIVATE/pageblocks"
-}
-
-sound() {
-	awk 'NR > 1 && $3 != "ok" { print "# " $0; bad = 1 } END { exit bad }' "$PRIVATE/check"
-}
-
 # ---- Pages ------------------------------------------------------------------------
-
-# free_of NODE: sets `free` to the free pages of a node, those on the CPUs' lists too.
-free_of() {
-	free=$(awk -v node="$1" '
-		FNR == 1 || (node != "all" && $1 != node) { next }
-		FILENAME ~ /zones/ { sum += $8; next }
-		{ sum += $4 }
-		END { print sum + 0 }' "$PRIVATE/zones" "$PRIVATE/pcp")
-}
-
-nodes() { awk 'NR > 1 { print $1 }' "$PRIVATE/nodes"; }
-
-nodes_with_memory() { awk 'NR > 1 && $7 > 0 { print $1 }' "$PRIVATE/nodes"; }
-
-# What does not depend on which CPU was used: blocks of all types together, and free pages.
-counters() {
-	awk '$3 == "all" || FILENAME !~ /free_area/' "$PRIVATE/free_area" "$PRIVATE/nodes" "$PRIVATE/live"
-}
 
 # at_start: everything is free and in the zones, as when the module was loaded.
 at_start() {
@@ -175,15 +135,6 @@ gives_all() {
 drain" && at_start || return 1
 		done
 	done
-}
-
-# fill NODE ORDER: takes blocks, fewer and fewer at a time, until there are none.
-fill() {
-	local count=4096
-	while [ $count -gt 0 ]; do
-		ctl "alloc pages order=$2 node=$1 count=$count gfp=GFP_KERNEL|__GFP_THISNODE|__GFP_NORETRY" || count=$((count / 4))
-	done
-	[ "$(held)" -gt 0 ]
 }
 
 # numa NODE EVENT: how often that was counted.

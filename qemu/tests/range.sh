@@ -5,28 +5,8 @@
 # that all of it comes back.
 # shellcheck source=qemu/tests/lib.sh
 . "${0%/*}/lib.sh"
-PRIVATE=$OXMM/private
-SIDE=$PRIVATE
-
-nodes_with_memory() { awk 'NR > 1 && $7 > 0 { print $1 }' "$PRIVATE/nodes"; }
-
-sound() {
-	awk 'NR > 1 && $3 != "ok" { print "# " $0; bad = 1 } END { exit bad }' "$PRIVATE/check"
-}
-
-counters() {
-	awk '$3 == "all" || FILENAME !~ /free_area/' "$PRIVATE/free_area" "$PRIVATE/nodes" "$PRIVATE/live"
-}
-
-at_start() {
-	ctl "free all
-drain"
-	counters >/tmp/counters
-	echo "$start" | diff - /tmp/counters | sed 's/^/# /' | head -n 5
-	[ "$(counters)" = "$start" ] && sound
-}
-
-free_of() { awk -v node="$1" 'NR > 1 && $1 == node { sum += $8 } END { print sum + 0 }' "$PRIVATE/zones"; }
+# shellcheck source=qemu/tests/private-lib.sh
+. "${0%/*}/private-lib.sh"
 
 # zone NODE: sets `first` and `end` to the first page of the node's largest zone and the one after its
 # last, `from` and `to` to those of its longest stretch without a hole: what Linux gave has some.
@@ -61,18 +41,18 @@ sizes() {
 	local node pages before id pfn
 	for node in $(nodes_with_memory); do
 		for pages in 1 2 3 5 7 64 511 513 1023 1025 3000; do
-			before=$(free_of "$node")
+			before=$(zones_free "$node")
 			ctl "alloc range size=$((pages * 4096 - 100)) node=$node $GFP fill=1 tag=r" || { note "$(tail -n 1 "$PRIVATE/result")"; return 1; }
-			[ $((before - $(free_of "$node"))) -eq "$pages" ] || { note "$pages: $before, then $(free_of "$node")"; return 1; }
+			[ $((before - $(zones_free "$node"))) -eq "$pages" ] || { note "$pages: $before, then $(zones_free "$node")"; return 1; }
 			[ "$(of r 2) $(of r 3) $(of r 4) $(of r 6) $(of r 7)" = "pages $((pages * 4096 - 100)) $((pages * 4096)) - $node" ] || { cat "$PRIVATE/live"; return 1; }
 			id=$(of r 1) pfn=$(of r 5)
 			[ "$(holder "$pfn") $(holder $((pfn + pages - 1))) $(holder $((pfn + pages)))" = "$id $id -" ] || return 1
 			ctl "verify id=$id" && grep -q " 1 that were filled" "$PRIVATE/result" && sound || return 1
 			ctl "free id=$id
-drain" && [ "$before" -eq "$(free_of "$node")" ] || return 1
+drain" && [ "$before" -eq "$(zones_free "$node")" ] || return 1
 		done
 	done
-	at_start
+	back_at_start
 }
 
 # The highest place that fits, or the lowest; at multiples of what is larger than the range.
@@ -92,7 +72,7 @@ alloc range size=12K align=$align node=$node $GFP bottom_up=1 tag=low" || return
 		ctl "alloc range size=4K node=$node $GFP tag=top
 alloc range size=4K node=$node $GFP bottom_up=1 tag=low" || return 1
 		[ "$(of top 5) $(of low 5)" = "$((end - 1)) $first" ] || { note "$(of top 5) $(of low 5), not $((end - 1)) $first"; return 1; }
-		at_start || return 1
+		back_at_start || return 1
 	done
 }
 
@@ -110,7 +90,7 @@ exact_places() {
 		refused ENOMEM "alloc range size=2000K min=$((at * 4096)) max=$(((at + 499) * 4096)) node=$node $GFP" || return 1
 		refused ENOMEM "alloc range size=4K min=$((end * 4096)) node=$node $GFP" || return 1
 		refused ENOMEM "alloc range size=4K max=$((first * 4096)) node=$node $GFP" || return 1
-		at_start || return 1
+		back_at_start || return 1
 	done
 }
 
@@ -146,7 +126,7 @@ moved_out_of_the_way() {
 			return 1
 		fi
 		refused ENOMEM "alloc range size=1M min=$(((at + 100) * 4096)) max=$(((at + 356) * 4096)) node=$node $GFP" || return 1
-		at_start || return 1
+		back_at_start || return 1
 	done
 }
 
@@ -160,7 +140,7 @@ many() {
 			i=$((i + 1))
 		done
 		ctl "free tag=r1" && ctl "verify all" && sound || return 1
-		ctl compact && ctl "verify all" && grep -q " 40 that were filled" "$PRIVATE/result" && at_start || return 1
+		ctl compact && ctl "verify all" && grep -q " 40 that were filled" "$PRIVATE/result" && back_at_start || return 1
 	done
 }
 
@@ -211,5 +191,5 @@ check "range: what is movable is moved out of the way" moved_out_of_the_way
 check "range: many, under compaction" many
 check "refused: bad requests" refusals
 check "linux/: a range is a part of a block" of_linux
-check "counters are those of the start" at_start
+check "counters are those of the start" back_at_start
 check "nothing is held" [ "$(held)" -eq 0 ]
