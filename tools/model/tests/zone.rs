@@ -97,6 +97,34 @@ fn block_spans_regions() {
     assert_eq!(zone.check(CPUS), Ok(()));
 }
 
+/// Whole regions of another type serve a request for a block that spans them, and change their type.
+#[test]
+fn block_that_spans_regions_is_claimed() {
+    let order = Order::new(17).unwrap();
+    let memory = HostMemory::new(9, CPUS, Tuning::default());
+    (0..9).for_each(|region| memory.prepare(region));
+    let zone: LoneZone = Zone::new(memory, order);
+    zone.add(
+        FrameIdx::new(0),
+        NrPages::new(9 * FRAMES),
+        Migratetype::Movable,
+    );
+    // [ a b c d | e f g h | i ]: a part of a is in use, and i has no neighbours.
+    let page = Want::new(Order::ZERO, Migratetype::Movable, FLAGS);
+    let used = zone.alloc(0, &page).unwrap();
+    let want = Want::new(order, Migratetype::Unmovable, FLAGS);
+    let frame = zone.alloc(0, &want).unwrap();
+    assert_eq!(frame, FrameIdx::new(4 * 32_768));
+    assert_eq!(zone.alloc(0, &want), Err(Miss::Empty));
+    assert_eq!(zone.check(CPUS), Ok(()));
+    zone.free(0, frame, order).unwrap();
+    assert!(zone.has_block(Migratetype::Unmovable, order));
+    zone.free(0, used, Order::ZERO).unwrap();
+    zone.drain(0);
+    assert!(zone.has_block(Migratetype::Movable, order));
+    assert_eq!(zone.check(CPUS), Ok(()));
+}
+
 /// What is allocated together are other blocks each time, up to the last, and is freed together.
 #[test]
 fn bulk_is_the_same_as_one_by_one() {

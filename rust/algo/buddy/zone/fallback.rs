@@ -27,10 +27,14 @@ use super::{
         },
         PageblockIdx,
         PAGEBLOCKS,
-        PAGEBLOCK_ORDER, //
+        PAGEBLOCK_ORDER,
+        REGION_ORDER, //
     },
     flag,
-    search::Row,
+    search::{
+        regions_of,
+        Row, //
+    },
     settle::NOWHERE,
     signed,
     Memory,
@@ -80,6 +84,9 @@ fn may_claim(order: Order, migratetype: Migratetype) -> bool {
 impl<M: Memory> Zone<M> {
     /// Gives a pageblock of another type to the wanted one; `false` if none may be claimed.
     pub(super) fn claim(&self, want: &Want, hint: &mut u32) -> Result<bool, Miss> {
+        if want.order > REGION_ORDER {
+            return Ok(self.claim_regions(want));
+        }
         let keeps_apart = want.flags.has(AllocFlag::NoFragment);
         let least = match keeps_apart {
             true => want.order.max(PAGEBLOCK_ORDER),
@@ -115,6 +122,36 @@ impl<M: Memory> Zone<M> {
             }
         }
         Ok(false)
+    }
+
+    /// Gives a free block of several regions to the wanted type; `false` if there is none.
+    ///
+    /// When another CPU takes a part of one meanwhile, the rest of it has changed its type all the
+    /// same, and the next is tried.
+    fn claim_regions(&self, want: &Want) -> bool {
+        let span = regions_of(want.order);
+        let starts = || (0..self.memory.regions().len()).step_by(span);
+        fallbacks(want.migratetype).into_iter().any(|other| {
+            let mut blocks = starts().map(|start| start..start + span);
+            blocks.any(|mut block| {
+                let is_whole = block.clone().all(|region| self.is_whole(region, other));
+                is_whole && block.all(|it| self.claim_region(it, other, want.migratetype))
+            })
+        })
+    }
+
+    /// Gives a region that is free and of one type to another.
+    fn claim_region(&self, region: usize, from: Migratetype, to: Migratetype) -> bool {
+        let claimed = self.on_region(region, |it| {
+            let is_whole = it.summary().largest(from) == Some(REGION_ORDER);
+            if is_whole {
+                for block in PageblockIdx::all() {
+                    self.convert(it, region, block, to);
+                }
+            }
+            is_whole
+        });
+        claimed == Some(true)
     }
 
     /// The largest block of another type, of at most this order; of equals the type that comes

@@ -184,7 +184,7 @@ impl<M: Memory> Zone<M> {
     }
 
     /// Says whether a region is free and of one type, as far as its summary tells.
-    fn is_whole(&self, region: usize, migratetype: Migratetype) -> bool {
+    pub(super) fn is_whole(&self, region: usize, migratetype: Migratetype) -> bool {
         let summary = self.memory.summaries().get(region);
         let summary = summary.map_or(0, |it| it.load(Relaxed));
         Summary::new(summary).largest(migratetype) == Some(REGION_ORDER)
@@ -419,6 +419,6 @@ impl<M: Memory> Zone<M> {
 }
 
 /// How many regions a block of an order above theirs has.
-const fn regions_of(order: Order) -> usize {
+pub(super) const fn regions_of(order: Order) -> usize {
     1 << (order.get() - REGION_ORDER.get())
 }
