@@ -59,8 +59,9 @@ impl kernel::Module for Oxmm {
             pr_notice!("the truth about slab caches is not to be had: {}\n", why.0);
         }
         let arena_mb = linux::parameter(module_parameters::arena_mb.value());
-        let private = private::Private::new(Bytes::from_mib(arena_mb))?;
-        let rooms = KBox::new(debugfs::Rooms::new(private, max_bytes())?, GFP_KERNEL)?.into();
+        let max = max_bytes();
+        let private = private::Control::new(Bytes::from_mib(arena_mb), max)?;
+        let rooms = KBox::new(debugfs::Rooms::new(private, max)?, GFP_KERNEL)?.into();
         Ok(Self {
             _files: debugfs::create(rooms)?,
             _watch: watch,

@@ -232,7 +232,7 @@ wrong_orders_refused() {
 not_there_yet() {
 	local line
 	for line in "alloc object size=100" "alloc percpu size=8" "alloc vmalloc size=1M" \
-		"cache create name=x size=100" "memcg create path=/a" "machine build" "machine reset" \
+		"cache create name=x size=100" "memcg create path=/a" \
 		"alloc pages memcg=/a" "alloc pages kind=file"; do
 		refused EOPNOTSUPP "$line" || return 1
 	done

@@ -100,8 +100,9 @@ impl<M: Manager, F: Fact> File<Named<M>> for Of<F> {
     fn read(named: &Named<M>, out: &mut Text) -> Result {
         let name = core::str::from_utf8(&named.name).map_err(|_| EINVAL)?;
         let cache = named.lab.cache(name).ok_or(ENOENT)?;
+        let manager = named.lab.manager();
         let at = At {
-            manager: &named.lab.manager,
+            manager: &manager,
             cache: cache.get(),
             name,
         };

@@ -33,7 +33,7 @@ impl File<Rooms> for Check {
     fn read(rooms: &Rooms, out: &mut Text) -> Result {
         writeln!(out, "{:<4} {:<8} outcome", "node", "zone")?;
         let lab = Side::<Private>::lab(rooms);
-        for (node, zone, outcome) in lab.manager.check() {
+        for (node, zone, outcome) in lab.manager().check() {
             write!(out, "{node:<4} {zone:<8} ")?;
             match outcome {
                 Ok(()) => writeln!(out, "ok")?,

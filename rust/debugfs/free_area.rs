@@ -52,7 +52,7 @@ where
     const NAME: &'static CStr = c"free_area";
 
     fn read(rooms: &Rooms, out: &mut Text) -> Result {
-        let manager = &rooms.lab().manager;
+        let manager = &rooms.lab().manager();
         // The columns are those of the largest order, which the first zone tells.
         let mut has_head = false;
         for node in manager.nodes() {

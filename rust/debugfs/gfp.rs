@@ -71,7 +71,7 @@ where
     const MODE: u16 = 0o600;
 
     fn read(rooms: &Rooms, out: &mut Text) -> Result {
-        let manager = &rooms.lab().manager;
+        let manager = &rooms.lab().manager();
         match rooms.lab().asked(View::Gfp) {
             Some(Query::Gfp(gfp)) => one(manager, gfp, out),
             _ => all(manager, out),

@@ -63,8 +63,8 @@ where
     fn read(rooms: &Rooms, out: &mut Text) -> Result {
         let lab: &crate::lab::Lab<M> = rooms.lab();
         match lab.asked(View::Kmalloc) {
-            Some(Query::Kmalloc { size }) => answer(&lab.manager, size, out),
-            _ => classes(&lab.manager, out),
+            Some(Query::Kmalloc { size }) => answer(&lab.manager(), size, out),
+            _ => classes(&lab.manager(), out),
         }
     }
 

@@ -6,7 +6,7 @@
 //!          linux/    nodes  zones  free_area  zonelists  would  gfp  pcp  pageblocks  page  vmstat
 //!                    ctl  result  live  bench  memory  percpu  vmalloc
 //!                    kmalloc  caches  cache/NAME/  a file for each fact of a cache
-//!          private/  the same up to bench; check
+//!          private/  the same up to bench; check  memblock
 //!
 //! A view is one file here, written for any [`Manager`]: whoever knows it on one side knows it on
 //! the other.
@@ -25,6 +25,7 @@ mod gfp;
 mod help;
 mod kmalloc;
 mod live;
+mod memblock;
 mod memory;
 mod nodes;
 mod page;
@@ -72,7 +73,7 @@ impl Rooms {
     /// # Errors
     ///
     /// ENOMEM.
-    pub fn new(private: Arc<crate::private::Private>, max: Bytes) -> Result<Self> {
+    pub fn new(private: Arc<crate::private::Control>, max: Bytes) -> Result<Self> {
         Ok(Self {
             linux: Arc::pin_init(Lab::new(Linux, max), GFP_KERNEL)?,
             linux_caches: SetOnce::new(),
@@ -128,6 +129,7 @@ pub fn create(rooms: Pin<KBox<Rooms>>) -> Result<Tree<Rooms>> {
     let private = tree.root().dir(Private::NAME)?;
     fill::<Private>(&private)?;
     private.file::<check::Check>()?;
+    private.file::<memblock::Memblock>()?;
     Ok(tree)
 }
 

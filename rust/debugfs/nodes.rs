@@ -42,7 +42,7 @@ where
     const NAME: &'static CStr = c"nodes";
 
     fn read(rooms: &Rooms, out: &mut Text) -> Result {
-        let manager = &rooms.lab().manager;
+        let manager = &rooms.lab().manager();
         writeln!(
             out,
             "{:<4} {:<9} {:<9} {:>10} {:>10} {:>10} {:>10} {:>10} {:<20} states",
@@ -56,7 +56,10 @@ where
             "free",
             "distances"
         )?;
-        manager.nodes().try_for_each(|id| line(manager, id, out))
+        for id in manager.nodes() {
+            line(manager, id, out)?;
+        }
+        Ok(())
     }
 }
 

@@ -89,7 +89,8 @@ where
             row(out, "what", "value")?;
             return row(out, "asked", "-");
         };
-        let (kind, pfn, address) = find(lab, asked);
+        let manager = lab.manager();
+        let (kind, pfn, address) = find(lab, &manager, asked);
         row(out, "what", "value")?;
         match asked {
             PageQuery::Pfn(pfn) => row(out, "asked", format_args!("pfn={pfn}"))?,
@@ -102,12 +103,12 @@ where
             return row(out, "present", "no");
         };
         let mut path = KVec::from_elem(0, MAX_PATH, quietly())?;
-        let page = lab.manager.page(pfn, &mut path);
+        let page = manager.page(pfn, &mut path);
         place_in_memory(&page, out)?;
         if let Some(online) = &page.online {
             position(online, out)?;
             state(online, out)?;
-            flags(&lab.manager, online, out)?;
+            flags(&manager, online, out)?;
             counts(pfn, online, out)?;
             usage(online, &path, out)?;
             object(lab, (pfn, address), online, out)?;
@@ -119,11 +120,11 @@ where
 /// Where the address lies that is asked for, the page, and the address if it leads into an object.
 type Found = (Option<AddressKind>, Option<Pfn>, Option<Address>);
 
-fn find<M: Manager>(lab: &Lab<M>, asked: PageQuery) -> Found {
+fn find<M: Manager>(lab: &Lab<M>, manager: &M, asked: PageQuery) -> Found {
     match asked {
         PageQuery::Pfn(pfn) => (None, Some(pfn), None),
         PageQuery::Address(address) => {
-            let translation = lab.manager.translate(address);
+            let translation = manager.translate(address);
             let linear = Some(address).filter(|_| translation.kind == AddressKind::DirectMap);
             (Some(translation.kind), translation.pfn, linear)
         }

@@ -53,7 +53,7 @@ where
     const NAME: &'static CStr = c"pageblocks";
 
     fn read(rooms: &Rooms, out: &mut Text) -> Result {
-        let manager = &rooms.lab().manager;
+        let manager = &rooms.lab().manager();
         writeln!(
             out,
             "{:<4} {:<8} {:>10} {:>8} {:>10} {:>10} {:>8} {:>8} type",

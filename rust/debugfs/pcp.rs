@@ -45,7 +45,7 @@ where
     const NAME: &'static CStr = c"pcp";
 
     fn read(rooms: &Rooms, out: &mut Text) -> Result {
-        let manager = &rooms.lab().manager;
+        let manager = &rooms.lab().manager();
         // The columns are those of the first CPU; all have the same lists.
         let mut has_head = false;
         for node in manager.nodes() {

@@ -50,7 +50,8 @@ where
             "{:<30} {:<4} {:<8} {:>12} {:>12} {:>6}",
             "name", "node", "zone", "fast", "exact", "bound"
         )?;
-        let mut counters = rooms.lab().manager.counters();
+        let manager = rooms.lab().manager();
+        let mut counters = manager.counters();
         counters.try_for_each(|counter| line(&counter, out))
     }
 }

@@ -88,9 +88,9 @@ where
     const MODE: u16 = 0o600;
 
     fn read(rooms: &Rooms, out: &mut Text) -> Result {
-        let manager = &rooms.lab().manager;
+        let manager = &rooms.lab().manager();
         let (wish, placement) = request(rooms.lab().asked(View::Would));
-        let placed = rooms.lab().placed_next(&wish, &placement);
+        let placed = rooms.lab().placed_next(manager, &wish, &placement);
         match placed.and_then(|placed| manager.asked(&placed)) {
             Ok(asked) => {
                 let policy = policy(&wish, &placement, &asked);

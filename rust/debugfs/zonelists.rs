@@ -40,7 +40,7 @@ where
     const NAME: &'static CStr = c"zonelists";
 
     fn read(rooms: &Rooms, out: &mut Text) -> Result {
-        let manager = &rooms.lab().manager;
+        let manager = &rooms.lab().manager();
         writeln!(
             out,
             "{:<4} {:<10} {:>4} {:>9} {:<8} {:>8} {:>10}",

@@ -229,53 +229,54 @@ impl<M: Manager> Lab<M> {
         let bytes = job.order.nr_pages().bytes(PAGE_SHIFT).unwrap_or_default();
         let total = blocks.and_then(|blocks| bytes.checked_mul(blocks));
         let taken = self.live.lock().promise(Kind::Pages, total)?;
-        let best = self.run_promised(&job, &wish);
+        let manager = self.manager();
+        let best = run_promised(&manager, &job, &wish);
         self.live.lock().returned(Kind::Pages, taken);
         Ok((job, best?))
     }
+}
 
-    /// Runs a job whose memory is within the limit.
-    fn run_promised(&self, job: &Job, wish: &PagesWish) -> Result<Best, Refusal> {
-        let mut slots = KVec::with_capacity(job.cpus.len(), GFP_KERNEL).map_err(no_table)?;
-        for _ in 0..job.cpus.len() {
-            let some = self.manager.bench_slots(job.slots(), wish)?;
-            let some = KBox::pin_init(new_mutex!(some, "oxmm::bench"), GFP_KERNEL);
-            slots
-                .push(some.map_err(no_table)?, GFP_KERNEL)
-                .map_err(no_table)?;
-        }
-        let none = Times {
-            first: 0,
-            second: 0,
-        };
-        let best = Best {
-            times: Times {
-                first: u64::MAX,
-                second: u64::MAX,
-            },
-            rounds: 0,
-        };
-        let pinned = |it| KBox::pin_init(new_mutex!(it, "oxmm::bench"), GFP_KERNEL);
-        let shared = Shared {
-            job,
-            slots,
-            turns: turns(job).map_err(no_table)?,
-            arrived: Atomic::new(0),
-            failed: Atomic::new(0),
-            ended: Atomic::new(0),
-            slowest: pinned(none).map_err(no_table)?,
-            best: KBox::pin_init(new_mutex!(best, "oxmm::bench"), GFP_KERNEL).map_err(no_table)?,
-            since: Since::now(),
-        };
-        on_cpus(&job.cpus, |place| shared.thread(place)).map_err(no_table)?;
-        let best = *shared.best.lock();
-        match shared.failed.load(Relaxed) {
-            0 if best.rounds > 0 => Ok(best),
-            _ => Err(Refusal::NoMemory {
-                order: job.order,
-                alone: None,
-            }),
-        }
+/// Runs a job whose memory is within the limit, on the machine that there is now.
+fn run_promised<M: Manager>(manager: &M, job: &Job, wish: &PagesWish) -> Result<Best, Refusal> {
+    let mut slots = KVec::with_capacity(job.cpus.len(), GFP_KERNEL).map_err(no_table)?;
+    for _ in 0..job.cpus.len() {
+        let some = manager.bench_slots(job.slots(), wish)?;
+        let some = KBox::pin_init(new_mutex!(some, "oxmm::bench"), GFP_KERNEL);
+        slots
+            .push(some.map_err(no_table)?, GFP_KERNEL)
+            .map_err(no_table)?;
+    }
+    let none = Times {
+        first: 0,
+        second: 0,
+    };
+    let best = Best {
+        times: Times {
+            first: u64::MAX,
+            second: u64::MAX,
+        },
+        rounds: 0,
+    };
+    let pinned = |it| KBox::pin_init(new_mutex!(it, "oxmm::bench"), GFP_KERNEL);
+    let shared = Shared {
+        job,
+        slots,
+        turns: turns(job).map_err(no_table)?,
+        arrived: Atomic::new(0),
+        failed: Atomic::new(0),
+        ended: Atomic::new(0),
+        slowest: pinned(none).map_err(no_table)?,
+        best: KBox::pin_init(new_mutex!(best, "oxmm::bench"), GFP_KERNEL).map_err(no_table)?,
+        since: Since::now(),
+    };
+    on_cpus(&job.cpus, |place| shared.thread(place)).map_err(no_table)?;
+    let best = *shared.best.lock();
+    match shared.failed.load(Relaxed) {
+        0 if best.rounds > 0 => Ok(best),
+        _ => Err(Refusal::NoMemory {
+            order: job.order,
+            alone: None,
+        }),
     }
 }
 

@@ -26,7 +26,20 @@ use kernel::{
 
 use super::{
     Cache,
+    Lab,
+    Manager,
     Refusal, //
+};
+use crate::algo::{
+    snapshot_slab::{
+        ObjectPlace,
+        ObjectState,
+        Unknown, //
+    },
+    units::{
+        Address,
+        Pfn, //
+    }, //
 };
 use crate::linux::quietly;
 
@@ -209,6 +222,37 @@ impl<C: Cache> Drop for Hold<'_, C> {
         }
         drop(table);
         self.caches.unpinned.notify_all();
+    }
+}
+
+impl<M: Manager> Lab<M> {
+    /// The object of a slab at an address in this page, or at the page's start.
+    ///
+    /// Whether an object lies in a sheaf can be said of caches that cannot go away meanwhile: those
+    /// that the user made are pinned, one after the other, until one knows.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not known.
+    pub fn object_in(
+        &self,
+        pfn: Pfn,
+        address: Option<Address>,
+    ) -> Result<Option<ObjectPlace>, Unknown> {
+        let manager = self.manager();
+        let place = manager.object_in(pfn, address, None)?;
+        if place.is_none_or(|it| it.state != ObjectState::NotOnSlab) {
+            return Ok(place);
+        }
+        let names = self.caches.names().unwrap_or_default();
+        let mut pinned = names
+            .iter()
+            .filter_map(|name| self.cache(core::str::from_utf8(name).ok()?));
+        let known = pinned.find_map(|cache| {
+            let place = manager.object_in(pfn, address, Some(cache.get()));
+            place.ok()?.filter(|it| it.state != ObjectState::NotOnSlab)
+        });
+        Ok(known.or(place))
     }
 }
 

@@ -80,7 +80,8 @@ impl<M: Manager> Lab<M> {
         };
         let request = request(alloc, cache.as_ref())?;
         let (kind, size) = described(&request.wanted);
-        let plans = self.plans(&request, &placement(alloc))?;
+        let manager = self.manager();
+        let plans = self.plans(&manager, &request, &placement(alloc))?;
         let taken = plans.taken();
         let asked = Asked::new(kind, (size.bytes(), taken.unwrap_or_default()), request.gfp)
             .named(
@@ -97,7 +98,11 @@ impl<M: Manager> Lab<M> {
                 _ => false,
             },
         };
-        match self.fill_and_add(&plans, wish, &asked) {
+        // From the promise on the machine stays.
+        let added = self
+            .check_current(&manager)
+            .and_then(|()| self.fill_and_add((&manager, &plans), wish, &asked));
+        match added {
             Ok(ids) => Ok(Done::Allocated {
                 ids,
                 count,
@@ -114,12 +119,12 @@ impl<M: Manager> Lab<M> {
     /// Allocates as many times what was planned and puts it into the table.
     fn fill_and_add(
         &self,
-        plans: &Plans<M::Plan>,
+        planned: (&M, &Plans<M::Plan>),
         wish: Wish,
         asked: &Arc<Asked>,
     ) -> Result<(u64, u64), Refusal> {
         let mut holdings = KVVec::new();
-        let filled = self.fill(plans, wish, &mut holdings);
+        let filled = self.fill(planned, wish, &mut holdings);
         let held = filled.and_then(|()| self.live.lock().add(asked, &mut holdings));
         // Nothing is left in there if all went well.
         for holding in holdings.drain_all() {
@@ -131,7 +136,7 @@ impl<M: Manager> Lab<M> {
 
     fn fill(
         &self,
-        plans: &Plans<M::Plan>,
+        (manager, plans): (&M, &Plans<M::Plan>),
         wish: Wish,
         holdings: &mut KVVec<M::Holding>,
     ) -> Result<(), Refusal> {
@@ -150,13 +155,12 @@ impl<M: Manager> Lab<M> {
             let done = holdings.len();
             let plan = plans.of_turn(first.wrapping_add(done));
             if plans.is_interleaved {
-                self.manager.alloc(plan, 1, holdings)?;
+                manager.alloc(plan, 1, holdings)?;
                 if let Some(holding) = holdings.last() {
-                    self.manager.count_turn(plan, holding);
+                    manager.count_turn(plan, holding);
                 }
             } else {
-                self.manager
-                    .alloc(plan, (count - done).min(BULK), holdings)?;
+                manager.alloc(plan, (count - done).min(BULK), holdings)?;
             }
             for holding in holdings.iter_mut().skip(done).filter(|_| wish.fill) {
                 if !holding.fill(self.next_pattern()) {
@@ -237,9 +241,9 @@ impl<M: Manager> Lab<M> {
     }
 
     fn free_id(&self, id: u64, defer: bool) -> Result<Done, Refusal> {
-        let mut batch = Batch::new();
+        let (manager, mut batch) = (self.manager(), Batch::new());
         let mut live = self.live.lock();
-        if defer && !live.all(|it, _| it == id, |asked| self.manager.defers(asked.kind)) {
+        if defer && !live.all(|it, _| it == id, |asked| manager.defers(asked.kind)) {
             return Err(CANNOT_WAIT);
         }
         if !live.take_id(id, &mut batch) {
@@ -258,9 +262,10 @@ impl<M: Manager> Lab<M> {
     /// Frees what was live when it started and `wanted` picks; nothing, if part of that cannot wait
     /// for a grace period and should.
     fn free_where(&self, defer: bool, wanted: impl Fn(&Asked) -> bool) -> Result<Done, Refusal> {
+        let manager = self.manager();
         let live = self.live.lock();
         let last = live.last_id();
-        if defer && !live.all(|_, asked| wanted(asked), |it| self.manager.defers(it.kind)) {
+        if defer && !live.all(|_, asked| wanted(asked), |it| manager.defers(it.kind)) {
             return Err(CANNOT_WAIT);
         }
         drop(live);
@@ -284,14 +289,15 @@ impl<M: Manager> Lab<M> {
 
     /// Gives a batch back to the manager, and then its share of the limit.
     fn give_back(&self, batch: Batch<M::Holding>, defer: bool) -> Done {
+        let manager = self.manager();
         let mut batch = batch;
         match defer {
             true => {
                 for holding in batch.holdings.iter_mut().filter_map(Option::take) {
-                    self.manager.free_deferred(holding);
+                    manager.free_deferred(holding);
                 }
             }
-            false => self.manager.free(&mut batch.holdings),
+            false => manager.free(&mut batch.holdings),
         }
         let mut live = self.live.lock();
         let mut sum = Bytes::ZERO;

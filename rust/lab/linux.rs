@@ -105,6 +105,7 @@ use range::range;
 pub use holding::Holding;
 
 /// The running kernel's memory manager.
+#[derive(Clone)]
 pub struct Linux;
 
 /// A request that Linux may see.

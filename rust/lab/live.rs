@@ -195,6 +195,11 @@ impl<P: Holding> Live<P> {
         self.held
     }
 
+    /// What is held or promised, and of how many places.
+    pub(super) fn in_use(&self) -> (usize, Bytes) {
+        (self.places.len() - self.freed, sum(&self.held))
+    }
+
     /// What has this id.
     pub(super) fn get(&self, id: u64) -> Option<&P> {
         let at = self.places.binary_search_by_key(&id, |place| place.id);

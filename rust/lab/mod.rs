@@ -9,11 +9,14 @@
 //!   cache create -> Manager::cache_create -> table of caches                    (caches.rs)
 //!   text written to a view -> query -> kept until the view is read             (ask.rs)
 //!   text written to bench -> measured at once, figures kept                    (bench.rs)
+//!   machine build -> Manager::machine -> the manager of another machine        (machine.rs)
 //!
 //! Written once against [`Manager`], which Linux's memory manager and oxmm's own both implement.
 //!
 //! # Locking     `Lab::live`, `Lab::report`, `Lab::asked` and the table of caches are mutexes that
 //!               are never held together, and never while memory is allocated or freed for a user.
+//!               `Lab::manager` is a spin lock, held for a copy; it alone may be taken inside
+//!               `live`.
 //! # Limits      commands that a manager does not offer answer EOPNOTSUPP.
 //! # Reference   DESIGN.md sections 2 and 3.
 
@@ -24,6 +27,7 @@ mod hold;
 mod holding;
 pub mod linux;
 mod live;
+mod machine;
 mod policy;
 pub mod private;
 mod refusal;
@@ -31,11 +35,12 @@ mod request;
 mod run;
 
 use kernel::{
-    new_mutex,
+    new_mutex, new_spinlock,
     prelude::*,
     sync::{
         Arc,
-        Mutex, //
+        Mutex,
+        SpinLock, //
     },
 };
 
@@ -61,7 +66,6 @@ use crate::algo::{
         Fits,
         NodeSlabs,
         ObjectPlace,
-        ObjectState,
         Shape,
         Totals,
         Unknown, //
@@ -100,6 +104,7 @@ pub use holding::{
     Place, //
 };
 pub use live::Held;
+pub use machine::Changed;
 pub use refusal::Refusal;
 pub use request::{
     Request,
@@ -116,10 +121,12 @@ named! {
     }
 }
 
-/// A memory manager as the views and the commands see it.
-pub trait Manager: Send + Sync + 'static {
+/// A memory manager of one machine, as the views and the commands see it; copies are the same one.
+pub trait Manager: Clone + Send + Sync + Unpin + 'static {
     /// The name of its directory.
     const NAME: &'static CStr;
+    /// Whether there are other machines than the one it was made with.
+    const HAS_MACHINES: bool = false;
     /// A request that was checked and can be repeated.
     type Plan: Plan;
     /// What it gave out; dropping it gives it back.
@@ -283,6 +290,23 @@ pub trait Manager: Send + Sync + 'static {
     /// the manager offers no way to do so.
     fn drain(&self) -> Option<NrPages>;
 
+    /// Whether this is the manager of the same machine.
+    fn is(&self, _other: &Self) -> bool {
+        true
+    }
+
+    /// Carries out a command on machines or on early memory; allocates, and may take long.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it; nothing has changed then.
+    fn machine(&self, command: &Command<'_>) -> Result<Changed<Self>, Refusal> {
+        Err(Refusal::NotOffered(self.not_offered(command)))
+    }
+
+    /// Is told that this machine is now the one that all work with.
+    fn installed(&self) {}
+
     /// Makes a cache.
     ///
     /// # Errors
@@ -355,8 +379,9 @@ pub enum Isolation {
 /// A manager with what a user holds of it; dropping it frees that.
 #[pin_data(PinnedDrop)]
 pub struct Lab<M: Manager> {
-    /// The manager.
-    pub manager: M,
+    /// The manager of the machine that there is.
+    #[pin]
+    manager: SpinLock<M>,
     #[pin]
     live: Mutex<Live<M::Holding>>,
     /// Dropped after what `live` holds, of which objects are parts of these.
@@ -380,7 +405,7 @@ impl<M: Manager> Lab<M> {
     /// A lab that holds nothing, and never more than `max`.
     pub fn new(manager: M, max: Bytes) -> impl PinInit<Self> {
         pin_init!(Self {
-            manager,
+            manager <- new_spinlock!(manager, "oxmm::manager"),
             live <- new_mutex!(Live::new(max), "oxmm::live"),
             caches <- Caches::new(),
             report <- new_mutex!(None, "oxmm::report"),
@@ -412,34 +437,6 @@ impl<M: Manager> Lab<M> {
     /// A cache by name, kept from being destroyed for the while; `None` if there is none.
     pub fn cache(&self, name: &str) -> Option<Pinned<'_, M::Cache>> {
         self.caches.pin(name).ok()
-    }
-
-    /// The object of a slab at an address in this page, or at the page's start.
-    ///
-    /// Whether an object lies in a sheaf can be said of caches that cannot go away meanwhile: those
-    /// that the user made are pinned, one after the other, until one knows.
-    ///
-    /// # Errors
-    ///
-    /// Why it is not known.
-    pub fn object_in(
-        &self,
-        pfn: Pfn,
-        address: Option<Address>,
-    ) -> Result<Option<ObjectPlace>, Unknown> {
-        let place = self.manager.object_in(pfn, address, None)?;
-        if place.is_none_or(|it| it.state != ObjectState::NotOnSlab) {
-            return Ok(place);
-        }
-        let names = self.caches.names().unwrap_or_default();
-        let mut pinned = names
-            .iter()
-            .filter_map(|name| self.cache(core::str::from_utf8(name).ok()?));
-        let known = pinned.find_map(|cache| {
-            let place = self.manager.object_in(pfn, address, Some(cache.get()));
-            place.ok()?.filter(|it| it.state != ObjectState::NotOnSlab)
-        });
-        Ok(known.or(place))
     }
 
     /// The id of the allocation that a page belongs to.

@@ -90,6 +90,7 @@ impl<M: Manager> Lab<M> {
     /// What is wrong with the request, its policy, or its nodes.
     pub(super) fn plans(
         &self,
+        manager: &M,
         request: &Request<M::Cache>,
         placement: &Placement,
     ) -> Result<Plans<M::Plan>, Refusal> {
@@ -99,7 +100,7 @@ impl<M: Manager> Lab<M> {
             nodes,
         } = request.wanted
         else {
-            return Ok(Plans::one(self.manager.plan(request)?));
+            return Ok(Plans::one(manager.plan(request)?));
         };
         let wish = PagesWish {
             order,
@@ -109,8 +110,8 @@ impl<M: Manager> Lab<M> {
             nodes,
         };
         let plan = |turn| {
-            let placed = self.placed(&wish, placement, turn)?;
-            self.manager.plan(&Request {
+            let placed = placed(manager, &wish, placement, turn)?;
+            manager.plan(&Request {
                 wanted: Wanted::Pages {
                     order,
                     migratetype,
@@ -123,7 +124,7 @@ impl<M: Manager> Lab<M> {
         let mut plans = Plans::one(plan(0)?);
         if placement.policy == Some(Mode::Interleave) {
             plans.is_interleaved = true;
-            for turn in 1..self.usable(placement).map_or(0, |nodes| nodes.len()) {
+            for turn in 1..usable(manager, placement).map_or(0, |nodes| nodes.len()) {
                 let pushed = plans.others.push(plan(turn)?, quietly());
                 pushed.map_err(|_| Refusal::NoTable)?;
             }
@@ -143,70 +144,70 @@ impl<M: Manager> Lab<M> {
     /// As for an allocation.
     pub fn placed_next(
         &self,
+        manager: &M,
         wish: &PagesWish,
         placement: &Placement,
     ) -> Result<PagesWish, Refusal> {
-        self.placed(wish, placement, self.turn.load(Relaxed))
+        placed(manager, wish, placement, self.turn.load(Relaxed))
     }
+}
 
-    fn placed(
-        &self,
-        wish: &PagesWish,
-        placement: &Placement,
-        turn: usize,
-    ) -> Result<PagesWish, Refusal> {
-        if *placement == Placement::default() {
-            return Ok(*wish);
-        }
-        let asked = self.manager.asked(wish)?;
-        let named = placement.nodes.unwrap_or(NodeMask::EMPTY);
-        let missing = |node: &NodeId| !self.manager.nodes().any(|it| it == *node);
-        if let Some(node) = named.iter().find(missing) {
-            return Err(Refusal::NoNode(node));
-        }
-        let (node, nodes) = match placement.policy {
-            None => (asked.node, placement.nodes),
-            Some(mode) => self.chosen(mode, self.usable(placement), &asked, turn)?,
-        };
-        Ok(PagesWish {
-            node: Some(node),
-            nodes,
-            ..*wish
-        })
+fn placed<M: Manager>(
+    manager: &M,
+    wish: &PagesWish,
+    placement: &Placement,
+    turn: usize,
+) -> Result<PagesWish, Refusal> {
+    if *placement == Placement::default() {
+        return Ok(*wish);
     }
+    let asked = manager.asked(wish)?;
+    let named = placement.nodes.unwrap_or(NodeMask::EMPTY);
+    let missing = |node: &NodeId| !manager.nodes().any(|it| it == *node);
+    if let Some(node) = named.iter().find(missing) {
+        return Err(Refusal::NoNode(node));
+    }
+    let (node, nodes) = match placement.policy {
+        None => (asked.node, placement.nodes),
+        Some(mode) => chosen(manager, (mode, usable(manager, placement)), &asked, turn)?,
+    };
+    Ok(PagesWish {
+        node: Some(node),
+        nodes,
+        ..*wish
+    })
+}
 
-    /// The nodes of a line that a policy can use (mpol_set_nodemask()).
-    fn usable(&self, placement: &Placement) -> Option<NodeMask> {
-        let nodes = self.manager.nodes();
-        let usable: NodeMask = nodes.filter(|&node| self.manager.serves(node)).collect();
-        Some(placement.nodes?.common(&usable))
-    }
+/// The nodes of a line that a policy can use (mpol_set_nodemask()).
+fn usable<M: Manager>(manager: &M, placement: &Placement) -> Option<NodeMask> {
+    let nodes = manager.nodes();
+    let usable: NodeMask = nodes.filter(|&node| manager.serves(node)).collect();
+    Some(placement.nodes?.common(&usable))
+}
 
-    /// The node and the nodemask that a policy chooses for a turn.
-    fn chosen(
-        &self,
-        mode: Mode,
-        nodes: Option<NodeMask>,
-        asked: &Asked,
-        turn: usize,
-    ) -> Result<(NodeId, Option<NodeMask>), Refusal> {
-        if mode != Mode::Local && nodes.is_some_and(|nodes| nodes.is_empty()) {
-            return Err(Refusal::NoUsableNode);
-        }
-        let policy = Policy::new(mode, nodes)?;
-        if mode == Mode::Bind && asked.flags.contains(Flag::Thisnode) {
-            return Err(Refusal::BoundAlone);
-        }
-        let zones = |node| self.manager.zones(node);
-        let is_normal = |&node: &NodeId| zones(node).any(|zone| zone <= ZoneKind::Normal);
-        let normal: NodeMask = self.manager.nodes().filter(is_normal).collect();
-        let choice = policy.choose(&PolicyRequest {
-            local: asked.node,
-            counter: turn,
-            highest: asked.highest,
-            policy_zone: policy_zone(self.manager.nodes().flat_map(zones)),
-            normal: &normal,
-        });
-        Ok((choice.node, choice.allowed.copied()))
+/// The node and the nodemask that a policy chooses for a turn.
+fn chosen<M: Manager>(
+    manager: &M,
+    (mode, nodes): (Mode, Option<NodeMask>),
+    asked: &Asked,
+    turn: usize,
+) -> Result<(NodeId, Option<NodeMask>), Refusal> {
+    if mode != Mode::Local && nodes.is_some_and(|nodes| nodes.is_empty()) {
+        return Err(Refusal::NoUsableNode);
     }
+    let policy = Policy::new(mode, nodes)?;
+    if mode == Mode::Bind && asked.flags.contains(Flag::Thisnode) {
+        return Err(Refusal::BoundAlone);
+    }
+    let zones = |node| manager.zones(node);
+    let is_normal = |&node: &NodeId| zones(node).any(|zone| zone <= ZoneKind::Normal);
+    let normal: NodeMask = manager.nodes().filter(is_normal).collect();
+    let choice = policy.choose(&PolicyRequest {
+        local: asked.node,
+        counter: turn,
+        highest: asked.highest,
+        policy_zone: policy_zone(manager.nodes().flat_map(zones)),
+        normal: &normal,
+    });
+    Ok((choice.node, choice.allowed.copied()))
 }

@@ -2,7 +2,8 @@
 
 //! The private memory manager as a [`Manager`].
 //!
-//! # Limits      pages alone: objects, caches, per-CPU variables and areas are still to come, and
+//! # Limits      a block of a machine with shadow nodes counts for 128 bytes, whatever its size.
+//!               Pages alone: objects, caches, per-CPU variables and areas are still to come, and
 //!               answer EOPNOTSUPP.
 //! # Reference   `rust/private/`.
 
@@ -16,6 +17,7 @@ use kernel::{
 };
 
 use super::{
+    Changed,
     Decoded,
     Isolation,
     Kind,
@@ -38,7 +40,8 @@ use crate::algo::{
             Asked,
             Candidate, //
         },
-        ListKind, //
+        ListKind,
+        Region, //
     },
     snapshot_slab::{
         Class,
@@ -66,19 +69,22 @@ use crate::linux::{
 use crate::private::{
     self,
     Block,
+    Control,
     Counts,
+    Miss,
     Outcome,
     Violation,
-    Wish,
-    LARGEST, //
+    Wish, //
 };
 
 pub use holding::Holding;
 pub use no_cache::NoCache;
 
-/// The private memory manager.
+/// The private memory manager, with the machine that it runs.
+#[derive(Clone)]
 pub struct Private {
     manager: Arc<private::Private>,
+    control: Arc<Control>,
 }
 
 /// A request that the manager takes.
@@ -86,14 +92,33 @@ pub struct Plan {
     plan: private::Plan,
     /// What is wanted instead of a block.
     range: Option<private::RangeWish>,
+    /// What it takes of memory.
+    taken: Option<Bytes>,
     /// The memoryless node that alone may serve it, and who serves it otherwise.
     alone: Option<(NodeId, Option<NodeId>)>,
 }
 
 impl Private {
-    /// The manager of a machine.
-    pub fn new(manager: Arc<private::Private>) -> Self {
-        Self { manager }
+    /// The manager of the mirror of Linux's machine, and who builds others.
+    pub fn new(control: Arc<Control>) -> Self {
+        Self {
+            manager: control.mirror(),
+            control,
+        }
+    }
+
+    /// Early memory as it was when the machine's zones got theirs, memory first.
+    pub fn early(&self) -> impl Iterator<Item = Region> + '_ {
+        self.manager.early()
+    }
+
+    /// A copy of the early memory that commands work on, memory first.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub fn scratch(&self) -> Result<KVVec<Region>> {
+        self.control.scratch().map_err(|_| ENOMEM)
     }
 
     /// Recounts every zone, and says what is wrong with it.
@@ -102,6 +127,8 @@ impl Private {
     }
 }
 
+/// What a block without memory behind it takes: its place in the table, and its share of a copy.
+const SHADOW_BLOCK: Bytes = Bytes::new(128);
 /// How many single pages are allocated under one lock.
 const BULK: usize = 64;
 
@@ -132,6 +159,7 @@ const PAGES_ALONE: Refusal = Refusal::NotOffered(
 
 impl Manager for Private {
     const NAME: &'static CStr = c"private";
+    const HAS_MACHINES: bool = true;
     type Plan = Plan;
     type Holding = Holding;
     type Cache = NoCache;
@@ -216,10 +244,11 @@ impl Manager for Private {
     }
 
     fn asked(&self, wish: &PagesWish) -> Result<Asked, Refusal> {
-        if wish.order > LARGEST {
+        let max = self.manager.largest();
+        if wish.order > max {
             return Err(Refusal::Order {
                 asked: wish.order,
-                max: LARGEST,
+                max,
             });
         }
         let mut gfp = Gfp::new(wish.gfp)?;
@@ -230,7 +259,7 @@ impl Manager for Private {
         let cpu = cpu::current();
         let node = match wish.node {
             Some(node) => Some(node),
-            None => node::of_cpu(cpu),
+            None => self.manager.home_of(cpu),
         };
         let node = node.ok_or(Refusal::NotOffered("the CPU has no node"))?;
         if !self.manager.nodes().any(|it| it == node) {
@@ -274,12 +303,6 @@ impl Manager for Private {
             | Command::MemcgRemove { .. }
             | Command::MemcgSet(_)
             | Command::MemcgReclaim { .. } => "the private manager has no memory cgroups yet",
-            Command::MachineNode(_) | Command::MachineBuild { .. } | Command::MachineReset => {
-                "the private manager runs the machine of load time and no other yet"
-            }
-            Command::Memblock(_) => {
-                "the private manager has its memory from Linux's buddy, and no early memory yet"
-            }
             Command::AddPercpu { .. }
             | Command::Shrink { .. }
             | Command::CacheCreate(_)
@@ -287,7 +310,11 @@ impl Manager for Private {
                 "the private manager has no caches and no per-CPU variables yet"
             }
             // These are offered.
-            Command::Drain
+            Command::MachineNode(_)
+            | Command::MachineBuild { .. }
+            | Command::MachineReset
+            | Command::Memblock(_)
+            | Command::Drain
             | Command::Free(_)
             | Command::Verify(_)
             | Command::Compact(_)
@@ -317,9 +344,17 @@ impl Manager for Private {
         let node = self.manager.node(asked.node);
         let is_alone = asked.list == ListKind::NoFallback;
         let server = node.filter(|it| is_alone && it.managed == NrPages::ZERO);
+        let range = range.map(|wish| range_of(&wish, asked)).transpose()?;
+        // Where there may be no memory behind a block, all that it takes is its place in the table.
+        let taken = match (self.manager.has_shadow(), &range) {
+            (true, _) => Some(SHADOW_BLOCK),
+            (false, Some(range)) => range.pages.bytes(PAGE_SHIFT),
+            (false, None) => order.nr_pages().bytes(PAGE_SHIFT),
+        };
         Ok(Plan {
             plan: self.manager.plan(asked),
-            range: range.map(|wish| range_of(&wish, asked)).transpose()?,
+            range,
+            taken,
             alone: server.map(|it| (asked.node, it.served_by)),
         })
     }
@@ -327,7 +362,7 @@ impl Manager for Private {
     fn alloc(&self, plan: &Plan, want: usize, into: &mut KVVec<Holding>) -> Result<(), Refusal> {
         if let Some(range) = &plan.range {
             let held = self.manager.alloc_range(range);
-            let held = held.map_err(|_| plan.no_memory())?;
+            let held = held.map_err(|miss| plan.refusal(miss))?;
             let holding = Holding::new(self.manager.clone(), held);
             return into.push(holding, GFP_KERNEL).map_err(|_| Refusal::NoTable);
         }
@@ -336,7 +371,7 @@ impl Manager for Private {
         // One alone may do what many do not: wait, and go to other zones.
         if self.manager.alloc_bulk(&plan.plan, blocks) == 0 {
             let block = self.manager.alloc(&plan.plan);
-            let block = block.map_err(|_| plan.no_memory())?;
+            let block = block.map_err(|miss| plan.refusal(miss))?;
             return self.hold(block, plan.plan.asked(), into);
         }
         for at in 0..blocks.len() {
@@ -385,8 +420,8 @@ impl Manager for Private {
         if let Some(node) = node.filter(|&it| !self.nodes().any(|node| node == it)) {
             return Some(Err(Refusal::NoNode(node)));
         }
-        if let Some(asked) = order.filter(|&it| it > LARGEST) {
-            let max = LARGEST;
+        if let Some(asked) = order.filter(|&it| it > self.manager.rules().max_order) {
+            let max = self.manager.rules().max_order;
             return Some(Err(Refusal::Order { asked, max }));
         }
         Some(Ok(self.manager.compact(Wish { node, order }, go_on)))
@@ -402,6 +437,35 @@ impl Manager for Private {
 
     fn drain(&self) -> Option<NrPages> {
         Some(self.manager.drain())
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.manager, &other.manager)
+    }
+
+    fn machine(&self, command: &Command<'_>) -> Result<Changed<Self>, Refusal> {
+        let manager = match command {
+            Command::MachineNode(line) => {
+                self.control.describe(line)?;
+                return Ok(Changed::Described);
+            }
+            Command::Memblock(command) => {
+                return Ok(Changed::Early(self.control.memblock(command)?));
+            }
+            Command::MachineBuild { order } => self.control.build(*order)?,
+            Command::MachineReset => self.control.mirror(),
+            _ => return Err(Refusal::NotOffered(self.not_offered(command))),
+        };
+        Ok(Changed::Machine(Self {
+            manager,
+            control: self.control.clone(),
+        }))
+    }
+
+    fn installed(&self) {
+        // The mirror may have come back with pages on the lists of CPUs.
+        self.manager.drain();
+        self.control.forget();
     }
 
     fn kmalloc_classes(&self) -> impl Iterator<Item = Class> {
@@ -438,6 +502,13 @@ fn range_of(wish: &RangeWish, asked: Asked) -> Result<private::RangeWish, Refusa
 }
 
 impl Plan {
+    fn refusal(&self, miss: Miss) -> Refusal {
+        match miss {
+            Miss::NotReady(_) => Refusal::NoStates,
+            _ => self.no_memory(),
+        }
+    }
+
     fn no_memory(&self) -> Refusal {
         if let (Some(range), None) = (&self.range, &self.alone) {
             return Refusal::NoRange(range.pages);
@@ -451,10 +522,6 @@ impl Plan {
 
 impl super::Plan for Plan {
     fn taken(&self) -> Option<Bytes> {
-        let pages = match &self.range {
-            Some(range) => range.pages,
-            None => self.plan.asked().order.nr_pages(),
-        };
-        pages.bytes(PAGE_SHIFT)
+        self.taken
     }
 }

@@ -2,7 +2,11 @@
 
 //! Why a command was refused: a sentence for `result`, and the only table of errnos.
 //!
+//! Those of machines and early memory have their sentences in refusal/machine.rs.
+//!
 //! # Reference   STYLE.md section 7; `include/uapi/asm-generic/errno-base.h`.
+
+mod machine;
 
 use core::fmt;
 
@@ -29,7 +33,10 @@ use crate::linux::{
 };
 use crate::private::{
     self,
-    BadPolicy, //
+    BadPolicy,
+    BuildError,
+    DraftError,
+    EarlyError, //
 };
 
 /// Why a command that was understood is not carried out.
@@ -79,6 +86,8 @@ pub enum Refusal {
     Align(Order),
     /// There are no pages that follow each other, so many, where they may be.
     NoRange(NrPages),
+    /// There is a block, but no memory for the states of its frames.
+    NoStates,
     /// No memory for the lab's own tables.
     NoTable,
     /// More than the lab may hold.
@@ -96,6 +105,19 @@ pub enum Refusal {
     Contents(u64, NrPages),
     /// There is no memory behind it that could be filled.
     NoContents,
+    /// The machine was not described well, or cannot be had.
+    Machine(BuildError),
+    /// The machine cannot be replaced while somebody has a part of it.
+    MachineInUse {
+        /// How many allocations are held.
+        places: usize,
+        /// What they take, with what commands that are running were promised.
+        held: Bytes,
+    },
+    /// The machine was replaced between the look at it and the allocation.
+    MachineChanged,
+    /// Early memory refused.
+    Early(EarlyError),
     /// Nothing live has this id.
     NoId(u64),
     /// Nothing live has this tag.
@@ -125,6 +147,18 @@ impl From<kmem_cache::Refusal> for Refusal {
 impl From<percpu::Refusal> for Refusal {
     fn from(refusal: percpu::Refusal) -> Self {
         Self::Percpu(refusal)
+    }
+}
+
+impl From<BuildError> for Refusal {
+    fn from(error: BuildError) -> Self {
+        Self::Machine(error)
+    }
+}
+
+impl From<EarlyError> for Refusal {
+    fn from(error: EarlyError) -> Self {
+        Self::Early(error)
     }
 }
 
@@ -177,14 +211,20 @@ impl From<&Refusal> for Errno {
             Refusal::Pages(_) => errno!(EBUSY),
             // As move_pages(2) answers for a node that is not online.
             Refusal::NoNode(_) => errno!(ENODEV),
+            Refusal::Machine(error) => of_machine(error),
+            Refusal::Early(EarlyError::BadAlign) => errno!(EINVAL),
             Refusal::NoMemory { .. }
             | Refusal::NoRange(_)
             | Refusal::NoTable
+            | Refusal::NoStates
+            | Refusal::Early(_)
             | Refusal::Slab(kmem_cache::Refusal::NoMemory)
             | Refusal::Percpu(percpu::Refusal::NoMemory)
             | Refusal::Vmalloc(vmalloc::Refusal::NoMemory) => errno!(ENOMEM),
             // A limit is in the way, and freeing would help.
             Refusal::OverMax { .. }
+            | Refusal::MachineInUse { .. }
+            | Refusal::MachineChanged
             | Refusal::CacheInUse(_)
             | Refusal::Slab(
                 kmem_cache::Refusal::TooMany | kmem_cache::Refusal::TooManyConstructors,
@@ -196,6 +236,32 @@ impl From<&Refusal> for Errno {
             }
             Refusal::NoId(_) | Refusal::NoTag | Refusal::NoCache => errno!(ENOENT),
             Refusal::Interrupted => errno!(EINTR),
+        }
+    }
+}
+
+/// The errno of a machine that there is not.
+fn of_machine(error: &BuildError) -> Errno {
+    match error {
+        BuildError::Draft(DraftError::NodeTwice { .. } | DraftError::CpuTwice { .. }) => {
+            errno!(EEXIST)
+        }
+        // Numbers outside of what a machine can have.
+        BuildError::Draft(
+            DraftError::NoSuchNode { .. }
+            | DraftError::NoSuchCpu { .. }
+            | DraftError::ZoneTooLarge { .. }
+            | DraftError::ZoneTooHigh { .. }
+            | DraftError::TooManyDistances { .. }
+            | DraftError::DistanceToSelf { .. }
+            | DraftError::DistanceToOther { .. },
+        )
+        | BuildError::Order { .. } => errno!(ERANGE),
+        BuildError::Draft(_) => errno!(EINVAL),
+        // The limit of what commands may hold.
+        BuildError::Memory { .. } => errno!(EBUSY),
+        BuildError::State { .. } | BuildError::Pages { .. } | BuildError::NoTable => {
+            errno!(ENOMEM)
         }
     }
 }
@@ -263,6 +329,11 @@ impl fmt::Display for Refusal {
                  pageblocks"
             ),
             Self::NoTable => f.write_str("no memory for the table of what is held; free some"),
+            Self::NoStates | Self::MachineInUse { .. } | Self::MachineChanged => {
+                machine::fmt(self, f)
+            }
+            Self::Machine(error) => machine::fmt_build(error, f),
+            Self::Early(error) => machine::fmt_early(error, f),
             Self::OverMax { asked, held, max } => over_max(f, asked, held, max),
             Self::Pages(private::Refused::NoPage(pfn)) => write!(
                 f,

@@ -56,6 +56,7 @@ use crate::linux::{
     },
     PAGE_SHIFT, //
 };
+use crate::private::EarlyDone;
 use crate::private::{
     Count as Moves,
     Counts,
@@ -102,6 +103,14 @@ pub(super) enum Done {
     Made,
     Destroyed,
     Shrunk,
+    Described,
+    Built {
+        nodes: usize,
+        pages: NrPages,
+        nanoseconds: u64,
+    },
+    Reset,
+    Early(EarlyDone),
 }
 
 /// The size of what was allocated, as it was asked for.
@@ -137,6 +146,27 @@ impl fmt::Display for Done {
             Self::Made => f.write_str("made the cache"),
             Self::Destroyed => f.write_str("destroyed the cache"),
             Self::Shrunk => f.write_str("gave empty slabs back"),
+            Self::Described => f.write_str("noted; machine build makes the machine"),
+            Self::Built {
+                nodes,
+                pages,
+                nanoseconds,
+            } => {
+                let microseconds = nanoseconds / 1000;
+                write!(
+                    f,
+                    "built {nodes} nodes with {pages} pages in {microseconds} us"
+                )
+            }
+            Self::Reset => f.write_str("back to the machine of load time"),
+            Self::Early(EarlyDone::Changed(bytes)) => {
+                write!(f, "changed {} bytes", bytes.get())
+            }
+            Self::Early(EarlyDone::Found(range)) => {
+                let (size, start) = (range.size().get(), range.start().get());
+                write!(f, "allocated {size} bytes at {start:#x}")
+            }
+            Self::Early(EarlyDone::Forgotten) => f.write_str("forgot every region"),
         }
     }
 }
@@ -235,35 +265,32 @@ impl<M: Manager> Lab<M> {
                     cond_resched();
                     !current!().signal_pending()
                 };
-                match self.manager.compact(node, compact.order, go_on) {
+                match self.manager().compact(node, compact.order, go_on) {
                     Some(done) => done.map(|(outcome, counts)| Done::Compacted { outcome, counts }),
                     None => self.refuse_command(command),
                 }
             }
             Command::Isolate(range) => {
-                let changed = self
-                    .manager
-                    .isolate(range.pfn, pages(range), Isolation::Begin);
-                match changed {
+                let (manager, pages) = (self.manager(), pages(range));
+                match manager.isolate(range.pfn, pages, Isolation::Begin) {
                     Some(done) => done.map(|pageblocks| Done::Isolated { pageblocks }),
                     None => self.refuse_command(command),
                 }
             }
             Command::Unisolate(range) => {
-                let changed = self
-                    .manager
-                    .isolate(range.pfn, pages(range), Isolation::End);
-                match changed {
+                let (manager, pages) = (self.manager(), pages(range));
+                match manager.isolate(range.pfn, pages, Isolation::End) {
                     Some(done) => done.map(|pageblocks| Done::Unisolated { pageblocks }),
                     None => self.refuse_command(command),
                 }
             }
-            Command::Drain => match self.manager.drain() {
+            Command::Drain => match self.manager().drain() {
                 Some(pages) => Ok(Done::Drained { pages }),
                 None => self.refuse_command(command),
             },
             Command::CacheCreate(create) => {
-                let make = || self.manager.cache_create(create);
+                let manager = self.manager();
+                let make = || manager.cache_create(create);
                 self.caches.create(create.name.as_str(), make)?;
                 Ok(Done::Made)
             }
@@ -276,12 +303,16 @@ impl<M: Manager> Lab<M> {
                 cache.get().shrink();
                 Ok(Done::Shrunk)
             }
+            Command::MachineNode(_)
+            | Command::MachineBuild { .. }
+            | Command::MachineReset
+            | Command::Memblock(_) => self.machine(command),
             _ => self.refuse_command(command),
         }
     }
 
     fn refuse_command(&self, command: &Command<'_>) -> Result<Done, Refusal> {
-        Err(Refusal::NotOffered(self.manager.not_offered(command)))
+        Err(Refusal::NotOffered(self.manager().not_offered(command)))
     }
 }
 

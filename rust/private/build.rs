@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Making the machine: a mirror of Linux's nodes, of memory that Linux gives node by node.
+//! Making a machine: zones at their places, early memory, the hand-over, lists, numbers.
 //!
-//!   arena of each node -> zone at its place -> lists from distances -> marks, reserves, pcp bounds
+//!   mirror.rs      Linux's nodes and zones, of memory that Linux gives zone by zone
+//!   described.rs   nodes as commands described them, on such memory or on none
 //!
-//! A node has one zone, of the kind in which most of its arena lies in Linux; a node without memory
-//! stays without, and so does one of which nothing was to be had.
+//!   zones -> early memory: added, CMA reserved -> free ranges to the buddy -> lists from distances
+//!         -> marks, reserves, bounds of page lists
 //!
 //! # Locking     none: the machine is nobody else's yet.
-//! # Cost        dominated by what Linux does to hand over the memory.
-//! # Limits      the machine is that of load time: nodes and memory that come later are not part of
-//!               it.
-//! # Reference   mm/mm_init.c: `free_area_init()`; mm/page_alloc.c: `build_all_zonelists()`. The
-//!               rules are in algo/zonelist.rs, and figures.rs sets the numbers.
+//! # Cost        O(regions), 37 KiB of state per GiB; of a machine with memory behind it, what
+//!               Linux does to hand that over comes first.
+//! # Limits      a machine stays as it was made: nodes, CPUs and memory that Linux gets later are no
+//!               part of it.
+//! # Reference   mm/mm_init.c: `free_area_init()`, `memblock_free_all()`; mm/page_alloc.c:
+//!               `build_all_zonelists()`. The rules are in algo/zonelist.rs and algo/memblock.rs, and
+//!               figures.rs sets the numbers.
+
+mod described;
+mod error;
+mod mirror;
 
 use kernel::{
     prelude::*,
@@ -20,17 +27,17 @@ use kernel::{
 };
 
 use super::{
-    arena::{
-        Arena,
-        LARGEST, //
-    },
+    arena::Arena,
+    early::Early,
     holders::Holders,
     machine::{
-        cpus_of_linux,
         Machine,
         Node, //
     },
-    memory::ZoneMemory, //
+    memory::{
+        Budget,
+        ZoneMemory, //
+    },
 };
 use crate::algo::{
     buddy::{
@@ -39,17 +46,23 @@ use crate::algo::{
         FRAMES,
         REGION_ORDER, //
     },
+    machine::ZoneDesc,
     snapshot::{
         ListKind,
-        NodeState, //
+        NodeState,
+        What, //
     },
     units::{
         Bytes,
+        FrameIdx,
         Migratetype,
         NodeId,
         NodeMask,
         NrPages,
+        Order,
         Pfn,
+        PhysAddr,
+        PhysRange,
         ZoneKind, //
     },
     zonelist::{
@@ -61,133 +74,167 @@ use crate::algo::{
     },
 };
 use crate::linux::{
-    node,
+    cond_resched,
     quietly,
     PAGE_SHIFT, //
 };
 
+pub use error::BuildError;
+
+/// Regions after which a hand-over gives way to other tasks.
+const STRIDE: usize = 256;
+
+/// Where a page is in the machine's memory.
+fn address(pfn: Pfn) -> Result<PhysAddr> {
+    let bytes = NrPages::new(pfn.get()).bytes(PAGE_SHIFT);
+    Ok(PhysAddr::new(bytes.ok_or(ERANGE)?.get()))
+}
+
+/// Pages as early memory has them.
+fn range(start: Pfn, end: Pfn) -> Result<PhysRange> {
+    PhysRange::new(address(start)?, address(end)?).ok_or(ERANGE)
+}
+
+/// The pages of a range, which begins and ends with one.
+fn pages(range: PhysRange) -> (Pfn, Pfn) {
+    let pfn = |at: PhysAddr| Pfn::new(at.get() >> PAGE_SHIFT);
+    (pfn(range.start()), pfn(range.end()))
+}
+
 impl Machine {
-    /// The mirror of the machine that Linux runs on, with up to so much memory of each node, and
-    /// never more than a quarter of what Linux manages there.
+    /// A machine without nodes.
     ///
     /// # Errors
     ///
-    /// ENOMEM without memory for the manager's own tables.
-    pub(super) fn mirror(arena: Bytes) -> Result<Self> {
-        let mut machine = Self {
+    /// ENOMEM without memory for the index of holders.
+    fn empty(largest: Order, budget: Budget) -> Result<Self> {
+        Ok(Self {
             sites: KVVec::new(),
+            places: KVVec::new(),
             nodes: KVVec::new(),
-            cpus: cpus_of_linux()?,
+            cpus: KVVec::new(),
+            homes: KVVec::new(),
+            largest,
             steps: [const { Atomic::new(0) }; _],
             moves: [const { Atomic::new(0) }; _],
             holders: Holders::new()?,
+            budget,
+            early: KVVec::new(),
             arenas: KVVec::new(),
-        };
-        let mut start = Pfn::new(0);
-        for node in node::Node::online() {
-            start = machine.add_node(node, arena.whole_pages(PAGE_SHIFT), start)?;
-        }
-        machine.connect()?;
-        machine.set_figures();
-        Ok(machine)
+        })
     }
 
-    /// Adds a node with what can be had of its memory; returns where the next one's may begin.
-    fn add_node(&mut self, node: node::Node, most: NrPages, start: Pfn) -> Result<Pfn> {
-        let managed = node.snapshot().managed;
-        let most = most.min(managed.half().half());
-        let arena = match node.has_memory() {
-            true => Arena::take(node, most)?,
-            false => Arena::empty(),
+    /// Adds a node without zones.
+    fn add_node(&mut self, id: NodeId, states: [bool; NodeState::COUNT]) -> Result {
+        let next = self.sites.len();
+        let node = Node {
+            id,
+            states,
+            sites: next..next,
+            lists: [const { KVVec::new() }; ListKind::COUNT],
+            distances: KVVec::new(),
         };
-        let spanned = arena.spanned();
-        let site = match arena.kind() {
-            Some(kind) => Some(self.add_site(node.id(), kind, start, arena)?),
-            None => None,
-        };
-        let mut states = node.snapshot().states;
-        for state in [NodeState::Memory, NodeState::NormalMemory] {
-            if let Some(is_in) = states.get_mut(state.index()) {
-                *is_in &= site.is_some();
+        Ok(self.nodes.push(node, quietly())?)
+    }
+
+    /// Adds a zone to the last node; none of its frames is anybody's yet.
+    fn add_zone(&mut self, zone: ZoneDesc, arena: Arena) -> Result {
+        // What allocation goes by has 16 bits for it.
+        u16::try_from(self.sites.len()).map_err(|_| ERANGE)?;
+        let regions = zone.nr_frames().get().div_ceil(FRAMES);
+        let memory = ZoneMemory::new(regions, self.nr_cpus())?;
+        let site = Zone::new(memory, self.largest);
+        let site = Site::new(site, zone.node, zone.kind, zone.base);
+        self.sites.push(site, quietly())?;
+        self.places.push(zone, quietly())?;
+        self.arenas.push(arena, quietly())?;
+        if let Some(node) = self.nodes.last_mut() {
+            node.sites.end = self.sites.len();
+            set_state(&mut node.states, NodeState::Memory);
+            if zone.kind <= ZoneKind::Normal {
+                set_state(&mut node.states, NodeState::NormalMemory);
             }
         }
-        self.nodes.push(
-            Node {
-                id: node.id(),
-                states,
-                site,
-                start,
-                lists: [const { KVVec::new() }; ListKind::COUNT],
-                distances: KVVec::new(),
-            },
-            quietly(),
-        )?;
-        // A zone begins with a region.
-        let end = start.checked_add(spanned).ok_or(ERANGE)?;
-        let rest = REGION_ORDER.nr_pages() - NrPages::new(1);
-        Ok(end
-            .checked_add(rest)
-            .ok_or(ERANGE)?
-            .align_down(REGION_ORDER))
+        Ok(())
     }
 
-    /// Adds a zone and hands it the frames of an arena.
-    fn add_site(&mut self, id: NodeId, kind: ZoneKind, base: Pfn, arena: Arena) -> Result<u16> {
-        let place = u16::try_from(self.sites.len()).map_err(|_| ERANGE)?;
-        let regions = arena.spanned().get().div_ceil(FRAMES);
-        let zone = Zone::new(ZoneMemory::new(regions, self.nr_cpus())?, LARGEST);
-        for (frame, pages) in arena.runs() {
-            // As at boot, every pageblock is movable until something else takes it.
-            zone.add(frame, pages, Migratetype::Movable);
+    /// Makes the rest of a machine that has its zones and CPUs.
+    fn finish(&mut self, distances: Distances<'_>) -> Result<(), BuildError> {
+        let early = self.early_memory()?;
+        self.hand_over(&early)?;
+        self.early = early.copy()?;
+        self.connect(distances)?;
+        self.set_figures();
+        Ok(())
+    }
+
+    /// Early memory with all that the zones have, and CMA areas reserved in it.
+    fn early_memory(&self) -> Result<Early, BuildError> {
+        let mut early = Early::new()?;
+        for (zone, arena) in self.places.iter().zip(self.arenas.iter()) {
+            let node = Some(zone.node);
+            // With a page for each frame, or for none.
+            if [zone.present(), NrPages::ZERO].contains(&arena.pages()) {
+                early.add(range(zone.start, zone.end)?, node)?;
+            } else {
+                for (frame, pages) in arena.runs() {
+                    let start = zone.base + NrPages::new(frame.index());
+                    early.add(range(start, start + pages)?, node)?;
+                }
+            }
+            if zone.cma > NrPages::ZERO {
+                let cma = range(zone.cma_start, zone.cma_start + zone.cma)?;
+                early.reserve(cma, What::new("cma"))?;
+            }
         }
-        self.sites
-            .push(Site::new(zone, id, kind, base), quietly())?;
-        self.arenas.push(arena, quietly())?;
-        Ok(place)
+        Ok(early)
+    }
+
+    /// Hands all that is free in early memory to the zones, then the CMA areas.
+    fn hand_over(&self, early: &Early) -> Result {
+        for (site, zone) in self.sites.iter().zip(self.places.iter()) {
+            let own = range(zone.start, zone.end)?;
+            for free in early.regions().free_ranges(Some(zone.node)) {
+                if free.range.overlaps(own) {
+                    // As at boot, every pageblock is movable until something else takes it.
+                    give(site, pages(free.range.clamp(own)), Migratetype::Movable);
+                }
+            }
+            let cma = (zone.cma_start, zone.cma_start + zone.cma);
+            give(site, cma, Migratetype::Cma);
+        }
+        Ok(())
     }
 
     /// Makes distances and lists.
-    fn connect(&mut self) -> Result {
-        let ids = self.nodes.iter().map(|node| node.id);
-        let width = ids.clone().map(|id| id.index() + 1).max().unwrap_or(0);
-        let mut table = KVVec::from_elem(Distances::REMOTE, width * width, quietly())?;
-        for from in 0..self.nodes.len() {
-            self.measure(from, width, &mut table)?;
-        }
+    fn connect(&mut self, between: Distances<'_>) -> Result {
         let mut memory = NodeMask::EMPTY;
-        for node in self.nodes.iter().filter(|node| node.site.is_some()) {
+        for node in self.nodes.iter().filter(|node| !node.sites.is_empty()) {
             memory.insert(node.id);
         }
         let nodes = Nodes {
             memory: &memory,
             // Linux makes its lists at boot, before any CPU is entered.
             cpus: &NodeMask::EMPTY,
-            distances: Distances::new(&table, width).ok_or(EINVAL)?,
+            distances: between,
         };
+        let width = self.nodes.last().map_or(0, |node| node.id.index() + 1);
         let mut load = KVVec::from_elem(0, width, quietly())?;
         for place in 0..self.nodes.len() {
+            self.measure(place, &between)?;
             self.make_lists(place, &nodes, &mut load)?;
         }
         Ok(())
     }
 
-    /// Notes how far a node is from each, in the node and in a table by number.
-    fn measure(&mut self, from: usize, width: usize, table: &mut [u8]) -> Result {
-        let mut distances = KVVec::with_capacity(self.nodes.len(), quietly())?;
+    /// Notes in a node how far it is from each.
+    fn measure(&mut self, from: usize, between: &Distances<'_>) -> Result {
         let Some(id) = self.nodes.get(from).map(|node| node.id) else {
             return Ok(());
         };
+        let mut distances = KVVec::with_capacity(self.nodes.len(), quietly())?;
         for to in self.nodes.iter() {
-            let both = (node::Node::get(id), node::Node::get(to.id));
-            let distance = match both {
-                (Some(from), Some(to)) => from.distance(&to),
-                _ => u32::from(Distances::REMOTE),
-            };
-            let distance = u8::try_from(distance).unwrap_or(u8::MAX);
-            distances.push(distance, quietly())?;
-            if let Some(place) = table.get_mut(id.index() * width + to.id.index()) {
-                *place = distance;
-            }
+            distances.push(between.get(id, to.id), quietly())?;
         }
         if let Some(node) = self.nodes.get_mut(from) {
             node.distances = distances;
@@ -210,7 +257,7 @@ impl Machine {
         Ok(())
     }
 
-    /// The sites of nodes in this order.
+    /// The sites of nodes in this order, those of a node from high to low.
     fn sites_in_order(&self, order: &[NodeId]) -> Result<KVVec<u16>> {
         let Some(&first) = order.first() else {
             return Ok(KVVec::new());
@@ -220,14 +267,42 @@ impl Machine {
             kind: ZoneKind::Normal,
         };
         let mut steps = KVVec::from_elem(step, order.len() * ZoneKind::COUNT, quietly())?;
-        let is_populated = |step: Step| self.site(step.node, step.kind).is_some();
+        let is_populated = |step: Step| self.place(step.node, step.kind).is_some();
         let steps = zones_in_order(order, is_populated, &mut steps).ok_or(EINVAL)?;
         let mut sites = KVVec::with_capacity(steps.len(), quietly())?;
         for step in steps {
-            if let Some(site) = self.node(step.node).and_then(|node| node.site) {
-                sites.push(site, quietly())?;
+            if let Some(place) = self.place(step.node, step.kind) {
+                let place = u16::try_from(place).map_err(|_| ERANGE)?;
+                sites.push(place, quietly())?;
             }
         }
         Ok(sites)
     }
+}
+
+/// Hands pages of a zone over, giving way between the regions.
+fn give(site: &Site<ZoneMemory>, (start, end): (Pfn, Pfn), migratetype: Migratetype) {
+    let most = NrPages::new(STRIDE << REGION_ORDER.get());
+    let mut at = start;
+    while let Some(left) = end.checked_sub(at).filter(|&left| left > NrPages::ZERO) {
+        let pages = left.min(most);
+        let before = at.checked_sub(site.base).unwrap_or_default();
+        let Some(frame) = FrameIdx::new(0).checked_add(before) else {
+            return;
+        };
+        site.zone.add(frame, pages, migratetype);
+        cond_resched();
+        at = at + pages;
+    }
+}
+
+fn set_state(states: &mut [bool; NodeState::COUNT], state: NodeState) {
+    if let Some(place) = states.get_mut(state.index()) {
+        *place = true;
+    }
+}
+
+/// What the state of so many frames takes; `None` if that is more than can be counted.
+fn state_of(frames: NrPages, cpus: usize) -> Option<Bytes> {
+    ZoneMemory::size(frames.get().div_ceil(FRAMES), cpus)
 }

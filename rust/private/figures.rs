@@ -5,7 +5,8 @@
 //! # Locking     each CPU's lists are locked while they are tuned.
 //! # Cost        O(zones x CPUs).
 //! # Limits      min_free_kbytes is not raised for transparent huge pages, which it is in a kernel
-//!               that has them on. The CPUs that share a zone are those of load time.
+//!               that has them on. The CPUs that share a zone are those that
+//!               were online when the machine was made.
 //! # Reference   mm/page_alloc.c: `init_per_zone_wmark_min()`; the formulas are in algo/figures.rs.
 
 use super::{
@@ -37,6 +38,7 @@ use crate::algo::{
 };
 use crate::linux::{
     node,
+    zone::Zone,
     PAGE_SHIFT, //
 };
 use crate::seam::Relaxed;
@@ -58,7 +60,7 @@ impl Machine {
             for (place, mark) in site.marks.iter().zip(marks) {
                 place.store(mark.get(), Relaxed);
             }
-            set_reserve(site);
+            self.set_reserve(site);
             set_boost(site, mark(Watermark::High));
             self.tune(site, mark(Watermark::Low));
         }
@@ -67,10 +69,11 @@ impl Machine {
     /// Tunes the lists that every CPU keeps of a zone.
     fn tune(&self, site: &Site<ZoneMemory>, low: NrPages) {
         let count = |cpus: usize| u32::try_from(cpus).unwrap_or(u32::MAX);
-        let of_node = |&cpu: &u32| self.node_of(usize_from(cpu)) == Some(site.node);
+        let node_of = |cpu: u32| self.cpus.get(usize_from(cpu)).copied().flatten();
+        let nodes = || node::online_cpus().filter_map(node_of);
         let sharers = Sharers {
-            of_node: count(node::online_cpus().filter(of_node).count()),
-            online: count(node::online_cpus().count()),
+            of_node: count(nodes().filter(|&node| node == site.node).count()),
+            online: count(nodes().count()),
         };
         let bounds = figures::pcp_bounds(managed(site), low, sharers, PAGE_SHIFT);
         for (number, cpu) in (0..).zip(0..self.nr_cpus()) {
@@ -78,22 +81,24 @@ impl Machine {
             if let Some(lists) = site.zone.memory().lists(cpu) {
                 lists.with(|pcp| {
                     pcp.tune(tuning);
-                    pcp.set_local(self.node_of(cpu) == Some(site.node));
+                    pcp.set_local(self.home_of(number) == Some(site.node));
                 });
             }
         }
     }
-}
 
-/// Sets what a zone withholds; it is the only one of its node.
-fn set_reserve(site: &Site<ZoneMemory>) {
-    let mut of_node = [NrPages::ZERO; ZoneKind::COUNT];
-    if let Some(place) = of_node.get_mut(site.kind.index()) {
-        *place = managed(site);
-    }
-    let reserve = figures::lowmem_reserve(site.kind, &of_node, &figures::RESERVE_RATIOS);
-    for (place, pages) in site.reserve.iter().zip(reserve) {
-        place.store(pages.get(), Relaxed);
+    /// Sets what a zone withholds from requests that a higher zone of its node could have served.
+    fn set_reserve(&self, site: &Site<ZoneMemory>) {
+        let mut of_node = [NrPages::ZERO; ZoneKind::COUNT];
+        for other in self.sites.iter().filter(|it| it.node == site.node) {
+            if let Some(place) = of_node.get_mut(other.kind.index()) {
+                *place = managed(other);
+            }
+        }
+        let reserve = figures::lowmem_reserve(site.kind, &of_node, &figures::RESERVE_RATIOS);
+        for (place, pages) in site.reserve.iter().zip(reserve) {
+            place.store(pages.get(), Relaxed);
+        }
     }
 }
 
@@ -106,10 +111,12 @@ fn set_boost(site: &Site<ZoneMemory>, high: NrPages) {
 }
 
 /// Whether the cache of a CPU is large enough, which Linux finds out, to keep a batch of high-order
-/// blocks.
+/// blocks; of a zone that Linux does not have, what it found for another.
 fn keeps_high_batch(site: &Site<ZoneMemory>, cpu: u32) -> bool {
-    let zone = node::Node::get(site.node).and_then(|node| node.zone(site.kind));
-    let flags = zone.and_then(|zone| zone.pcp(cpu)).map(|pcp| pcp.flags);
+    let own = node::Node::get(site.node).and_then(|node| node.zone(site.kind));
+    let others = node::Node::online().flat_map(|node| node.populated_zones());
+    let mut zones = own.into_iter().chain(others).filter(Zone::is_populated);
+    let flags = zones.find_map(|zone| Some(zone.pcp(cpu)?.flags));
     let flag = flags.and_then(|flags| flags.get(PcpFlag::FreeHighBatch.index()).copied());
     flag.unwrap_or(false)
 }

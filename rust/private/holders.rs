@@ -383,7 +383,7 @@ impl Private {
     pub fn fill(&self, held: &Held, first: u64) -> bool {
         held.stay(|block| {
             let arena = self.machine.arenas.get(usize::from(block.site));
-            arena.is_some_and(|it| it.fill(block.frame, held.pages(), first))
+            arena.is_some_and(|it| it.write(block.frame, held.pages(), first))
         })
     }
 

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The machine that the private manager runs: nodes, their zones and lists, and who makes room.
+//! A machine of the private manager: nodes, their zones and lists, and who makes room.
 //!
-//!   node 0  CPU 0-1  site 0   frames 0..    = pfn 0 ..          list 0: site 0, site 1
-//!   node 1  CPU 2-3  site 1   frames 0..    = pfn 32768 ..      list 1: site 1, site 0
-//!   node 2  CPU 4    none                                       list 2: site 1, site 0
+//!   node 0  CPU 0-1  site 0 DMA32   frames 0..  = pfn 0 ..       list 0: site 1, site 0, site 2
+//!                    site 1 Normal  frames 0..  = pfn 32768 ..
+//!   node 1  CPU 2-3  site 2 Normal  frames 0..  = pfn 65536 ..   list 1: site 2, site 1, site 0
+//!   node 2  CPU 4    none                                        list 2: site 2, site 1, site 0
 //!
 //! A site is a zone with its place. All that allocation goes by without a lock is fixed when the
 //! machine is made (build.rs), but the numbers of the zones.
+//!
+//! A CPU of Linux that the machine does not have may allocate all the same: it has page lists, and
+//! is taken for one of the first node with CPUs.
 //!
 //! # Locking     those of the zones, see algo/buddy/zone.rs.
 //! # Cost        a table of CPUs and one of nodes, with two lists each.
 //! # Limits      nobody reclaims yet: what can be made free for a request is what the CPUs keep on
 //!               their lists. Compaction that failed is tried anew for each request.
 //! # Reference   algo/buddy/walk.rs: `Machine`; algo/buddy/slow.rs: `Helper`.
+
+use core::ops::Range;
 
 use kernel::{
     prelude::*,
@@ -29,7 +35,10 @@ use super::{
         Follow,
         Holders, //
     },
-    memory::ZoneMemory, //
+    memory::{
+        Budget as StateBudget,
+        ZoneMemory, //
+    },
 };
 use crate::algo::{
     buddy::{
@@ -54,32 +63,30 @@ use crate::algo::{
             Scope, //
         },
     },
+    machine::ZoneDesc,
     snapshot::{
         would::Asked,
         ListKind,
-        NodeState, //
+        NodeState,
+        Region, //
     },
     units::{
+        usize_from,
         NodeId,
         NrPages,
+        Order,
         Pfn,
         ZoneKind, //
     },
     watermark::AllocFlags,
-};
-use crate::linux::{
-    node,
-    quietly, //
 };
 
 /// A node.
 pub(super) struct Node {
     pub(super) id: NodeId,
     pub(super) states: [bool; NodeState::COUNT],
-    /// Its zone's place among the sites; `None` for a memoryless node.
-    pub(super) site: Option<u16>,
-    /// Where its frames begin; those of a memoryless node are none.
-    pub(super) start: Pfn,
+    /// Its zones' places among the sites, from low to high; none for a memoryless node.
+    pub(super) sites: Range<usize>,
     /// The sites that a request for it tries, by `ListKind::index`.
     pub(super) lists: [KVVec<u16>; ListKind::COUNT],
     /// How far it is to each node, in the order of [`Machine::nodes`].
@@ -89,15 +96,24 @@ pub(super) struct Node {
 /// The machine.
 pub(super) struct Machine {
     pub(super) sites: KVVec<Site<ZoneMemory>>,
+    /// Where the frames of each site are.
+    pub(super) places: KVVec<ZoneDesc>,
     /// By number.
     pub(super) nodes: KVVec<Node>,
-    /// The node of each CPU that there can be.
+    /// The node of each CPU that it has.
     pub(super) cpus: KVVec<Option<NodeId>>,
+    /// The node that each CPU of Linux allocates from first.
+    pub(super) homes: KVVec<Option<NodeId>>,
+    pub(super) largest: Order,
     pub(super) steps: [Atomic<u64>; Step::COUNT],
     /// What compaction did, by `Count::index`.
     pub(super) moves: [Atomic<u64>; Count::COUNT],
     /// Who holds blocks that may be moved.
     pub(super) holders: Holders,
+    /// What states of frames may still take.
+    pub(super) budget: StateBudget,
+    /// Early memory as it was when the zones got theirs.
+    pub(super) early: KVVec<Region>,
     /// The memory of each site; dropped after the zones that it is given out by.
     pub(super) arenas: KVVec<Arena>,
 }
@@ -105,13 +121,25 @@ pub(super) struct Machine {
 impl Machine {
     /// A node by number.
     pub(super) fn node(&self, id: NodeId) -> Option<&Node> {
-        self.nodes.iter().find(|node| node.id == id)
+        let at = self.nodes.binary_search_by_key(&id, |node| node.id).ok()?;
+        self.nodes.get(at)
+    }
+
+    /// The sites of a node, from low to high.
+    pub(super) fn sites_of(&self, node: &Node) -> &[Site<ZoneMemory>] {
+        self.sites.get(node.sites.clone()).unwrap_or_default()
+    }
+
+    /// The place of a node's zone among the sites, if it has this kind.
+    pub(super) fn place(&self, id: NodeId, kind: ZoneKind) -> Option<usize> {
+        let node = self.node(id)?;
+        let mut zones = self.sites_of(node).iter();
+        Some(node.sites.start + zones.position(|site| site.kind == kind)?)
     }
 
     /// The zone of a node, if it has this kind.
     pub(super) fn site(&self, id: NodeId, kind: ZoneKind) -> Option<&Site<ZoneMemory>> {
-        let site = self.sites.get(usize::from(self.node(id)?.site?))?;
-        (site.kind == kind).then_some(site)
+        self.sites.get(self.place(id, kind)?)
     }
 
     /// The sites with the memory that they give out.
@@ -121,21 +149,27 @@ impl Machine {
 
     /// The site that a page is of, and the frame's number there, which may be that of a hole.
     pub(super) fn find(&self, pfn: Pfn) -> Option<(u16, NrPages)> {
-        let mut places = (0..).zip(self.pairs());
-        places.find_map(|(place, (site, arena))| {
-            let frame = pfn.checked_sub(site.base)?;
-            (frame < arena.spanned()).then_some((place, frame))
+        let mut places = (0..).zip(self.places.iter());
+        places.find_map(|(place, zone)| {
+            let frame = pfn.checked_sub(zone.base)?;
+            (frame < zone.nr_frames()).then_some((place, frame))
         })
     }
 
-    /// The node of a CPU.
-    pub(super) fn node_of(&self, cpu: usize) -> Option<NodeId> {
-        self.cpus.get(cpu).copied().flatten()
+    /// The node that a CPU of Linux allocates from first.
+    pub(super) fn home_of(&self, cpu: u32) -> Option<NodeId> {
+        self.homes.get(usize_from(cpu)).copied().flatten()
+    }
+
+    /// Says whether a zone has no memory behind its frames.
+    pub(super) fn has_shadow(&self) -> bool {
+        let mut arenas = self.arenas.iter();
+        arenas.any(|arena| arena.pages() == NrPages::ZERO)
     }
 
     /// How many CPUs there can be.
     pub(super) fn nr_cpus(&self) -> usize {
-        self.cpus.len()
+        self.homes.len()
     }
 
     /// Drains the lists that every CPU keeps of every zone; returns how many frames they held.
@@ -212,13 +246,4 @@ impl Helper for Machine {
             count.fetch_add(1, Relaxed);
         }
     }
-}
-
-/// The nodes of the CPUs that there can be, as Linux has them.
-pub(super) fn cpus_of_linux() -> Result<KVVec<Option<NodeId>>> {
-    let mut cpus = KVVec::new();
-    for cpu in 0..kernel::cpu::nr_cpu_ids() {
-        cpus.push(node::of_cpu(cpu), quietly())?;
-    }
-    Ok(cpus)
 }

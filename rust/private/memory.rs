@@ -11,25 +11,38 @@
 //!               ([`States`]), and stay until the zone goes.
 //! # Cost        37 KiB per GiB, and 18 KiB for each CPU; 256 KiB per GiB more for states, once
 //!               used.
-//! # Limits      the memory comes from any node.
+//! # Limits      the memory comes from any node, and from Linux's heap: it is no part of the memory
+//!               that is managed. What all zones of a machine take is within one [`Budget`].
 //! # Reference   algo/buddy/zone.rs: `Memory`.
 
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+};
 
 use super::{
     lock::Locked,
     raw::States, //
 };
-use crate::algo::buddy::{
-    pcp::Pcp,
-    zone::{
-        index_words,
-        Memory, //
+use crate::algo::{
+    buddy::{
+        pcp::Pcp,
+        zone::{
+            index_words,
+            Memory, //
+        },
+        Region,
+        FRAMES,
+        PAGEBLOCKS, //
     },
-    Region,
-    PAGEBLOCKS, //
+    units::{
+        Bytes,
+        FrameIdx, //
+    },
 };
-use crate::algo::units::FrameIdx;
 use crate::linux::{
     pinned::PinnedVec,
     quietly, //
@@ -52,6 +65,45 @@ pub(super) struct ZoneMemory {
     states: KVVec<States>,
 }
 
+/// What the states of a region take.
+pub(super) const STATES: Bytes = Bytes::new(FRAMES);
+
+/// The most that the state of a machine may take of the kernel's memory.
+///
+/// # Invariants
+///
+/// `left` never becomes more than it was at first: what is given back was taken.
+pub(super) struct Budget {
+    left: Atomic<usize>,
+}
+
+impl Budget {
+    /// So much and no more.
+    pub(super) fn new(most: Bytes) -> Self {
+        Self {
+            left: Atomic::new(most.get()),
+        }
+    }
+
+    /// Takes a part; `false` if there is not so much left.
+    pub(super) fn take(&self, part: Bytes) -> bool {
+        let mut left = self.left.load(Relaxed);
+        while let Some(rest) = left.checked_sub(part.get()) {
+            match self.left.cmpxchg(left, rest, Relaxed) {
+                Ok(_) => return true,
+                Err(now) => left = now,
+            }
+        }
+        false
+    }
+
+    /// Gives back what was taken for nothing.
+    pub(super) fn give_back(&self, part: Bytes) {
+        // INVARIANT: it was taken.
+        self.left.fetch_add(part.get(), Relaxed);
+    }
+}
+
 /// So many default values: zeroes, for atomics.
 fn defaults<T: Default>(count: usize) -> Result<KVVec<T>> {
     let mut all = KVVec::with_capacity(count, quietly())?;
@@ -62,6 +114,18 @@ fn defaults<T: Default>(count: usize) -> Result<KVVec<T>> {
 }
 
 impl ZoneMemory {
+    /// What storage for so many regions and CPUs takes, the states apart; `None` if that is more
+    /// than can be counted.
+    pub(super) fn size(regions: usize, cpus: usize) -> Option<Bytes> {
+        let of_region = size_of::<Locked<Region>>()
+            + size_of::<States>()
+            + size_of::<AtomicU64>()
+            + 2 * PAGEBLOCKS;
+        let of_regions = Bytes::new(of_region).checked_mul(regions)?;
+        let of_cpus = Bytes::new(size_of::<Locked<Pcp>>()).checked_mul(cpus)?;
+        of_regions.checked_add(of_cpus)
+    }
+
     /// Storage for so many regions and CPUs.
     ///
     /// # Errors
@@ -84,9 +148,21 @@ impl ZoneMemory {
     ///
     /// # Errors
     ///
-    /// ENOMEM, and ERANGE if there is no such region.
-    pub(super) fn ready(&self, region: usize) -> Result {
-        self.states.get(region).ok_or(ERANGE)?.make()
+    /// ENOMEM, also when the budget is spent, and ERANGE if there is no such region.
+    pub(super) fn ready(&self, region: usize, budget: &Budget) -> Result {
+        let place = self.states.get(region).ok_or(ERANGE)?;
+        if place.get().is_some() {
+            return Ok(());
+        }
+        if !budget.take(STATES) {
+            return Err(ENOMEM);
+        }
+        let made = place.make();
+        // `false` for the one who comes later, whose states are dropped.
+        if made != Ok(true) {
+            budget.give_back(STATES);
+        }
+        made.map(|_| ())
     }
 }
 
@@ -195,20 +271,39 @@ mod tests {
         let memory = ZoneMemory::new(2, 1);
         assert!(memory.is_ok_and(|memory| {
             let before = memory.states(1).is_none();
-            let made = memory.ready(1).is_ok();
+            let budget = Budget::new(STATES);
+            let made = memory.ready(1, &budget).is_ok();
             let first = memory.states(1).map(|it| it.as_ptr());
-            let again = memory.ready(1).is_ok() && memory.states(1).map(|it| it.as_ptr()) == first;
+            let again = memory.ready(1, &budget).is_ok();
+            let again = again && memory.states(1).map(|it| it.as_ptr()) == first;
             let all = memory.states(1).is_some_and(|it| it.len() == FRAMES);
             before && made && again && all && memory.states(0).is_none()
         }));
+    }
+
+    /// A budget is spent and no more; what goes back can be taken again.
+    #[test]
+    fn a_budget_is_kept() {
+        let budget = Budget::new(Bytes::new(FRAMES + 1));
+        let memory = ZoneMemory::new(2, 1);
+        assert!(memory.is_ok_and(|memory| {
+            let first = memory.ready(0, &budget);
+            let second = memory.ready(1, &budget);
+            let refused = second == Err(ENOMEM) && memory.states(1).is_none();
+            budget.give_back(STATES);
+            first.is_ok() && refused && memory.ready(1, &budget).is_ok()
+        }));
+        assert!(!budget.take(Bytes::new(2)) && budget.take(Bytes::new(1)));
     }
 
     /// A region past the last has no states and gets none.
     #[test]
     fn a_region_too_far_is_refused() {
         let memory = ZoneMemory::new(2, 1);
-        assert!(memory
-            .is_ok_and(|memory| { memory.ready(2) == Err(ERANGE) && memory.states(2).is_none() }));
+        let budget = Budget::new(STATES);
+        assert!(memory.is_ok_and(|memory| {
+            memory.ready(2, &budget) == Err(ERANGE) && memory.states(2).is_none()
+        }));
     }
 
     /// A zone on this memory says which region it needs the states of, and then gives every page
@@ -223,7 +318,7 @@ mod tests {
         let flags = AllocFlags::new(Watermark::Min);
         let want = Want::new(Order::ZERO, Migratetype::Movable, flags);
         assert_eq!(zone.alloc(0, &want), Err(Miss::NotReady(0)));
-        assert_eq!(zone.memory().ready(0), Ok(()));
+        assert_eq!(zone.memory().ready(0, &Budget::new(STATES)), Ok(()));
         let mut frames = KVVec::new();
         while let Ok(frame) = zone.alloc(0, &want) {
             if frames.push(frame, GFP_KERNEL).is_err() {

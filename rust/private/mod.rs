@@ -2,7 +2,8 @@
 
 //! The private memory manager: the algorithms of `algo` with locks and memory of the kernel.
 //!
-//!   arena     memory of each node, from Linux        memory   where a zone keeps its state
+//!   control   who builds machines                    early    early memory they are made of
+//!   arena     memory of each zone, from Linux        memory   where a zone keeps its state
 //!   machine   nodes, zones, lists; made by build,    lock     spin locks around that state
 //!             with numbers of figures
 //!   view, page   what can be seen of it              raw      the little that needs `unsafe`
@@ -11,7 +12,7 @@
 //!
 //! # Locking     Ranks, taken upwards only and never from interrupt context:
 //!
-//!   1 control         whoever builds a machine anew
+//!   1 control         who builds machines               sleeps, `Control`
 //!   2 memcg tree      not there yet
 //!   3 slab cache      not there yet
 //!   4 pcp             page lists of a CPU and zone      spins, `Locked<Pcp>`
@@ -28,6 +29,8 @@ mod arena;
 mod build;
 mod bulk;
 mod compact;
+mod control;
+mod early;
 mod figures;
 mod holders;
 mod lock;
@@ -75,10 +78,15 @@ use crate::linux::{
 };
 use machine::Machine;
 
-pub use arena::LARGEST;
+pub use build::BuildError;
 pub use compact::{
     Refused,
     Wish, //
+};
+pub use control::Control;
+pub use early::{
+    EarlyDone,
+    EarlyError, //
 };
 pub use holders::Held;
 pub use range::RangeWish;
@@ -108,8 +116,9 @@ pub use crate::algo::buddy::{
     },
     PAGEBLOCK_ORDER,
 };
+pub use crate::algo::machine::Error as DraftError;
 
-/// The manager.
+/// The manager of one machine.
 pub struct Private {
     machine: Machine,
 }
@@ -121,7 +130,7 @@ impl Private {
     ///
     /// ENOMEM without memory for its tables.
     pub fn new(arena: Bytes) -> Result<Arc<Self>> {
-        let machine = Machine::mirror(arena)?;
+        let machine = Machine::mirror(arena).map_err(|_| ENOMEM)?;
         Ok(Arc::new(Self { machine }, GFP_KERNEL)?)
     }
 
@@ -129,13 +138,28 @@ impl Private {
     /// it does not have.
     pub fn rules(&self) -> Rules {
         Rules {
-            has_cma: false,
+            has_cma: self.machine.places.iter().any(|it| it.cma > NrPages::ZERO),
             has_policy: false,
             has_many_nodes: self.machine.nodes.len() > 1,
             pageblock_order: PAGEBLOCK_ORDER,
-            max_order: LARGEST,
+            max_order: self.machine.largest,
             ..would::rules()
         }
+    }
+
+    /// The order of its largest blocks.
+    pub fn largest(&self) -> Order {
+        self.machine.largest
+    }
+
+    /// The node that a CPU of Linux allocates from first.
+    pub fn home_of(&self, cpu: u32) -> Option<NodeId> {
+        self.machine.home_of(cpu)
+    }
+
+    /// Whether there is no memory behind some of its frames.
+    pub fn has_shadow(&self) -> bool {
+        self.machine.has_shadow()
     }
 
     /// Works out what every allocation of a kind needs.
@@ -147,7 +171,8 @@ impl Private {
     ///
     /// # Errors
     ///
-    /// [`Miss::Empty`] if there is no memory, be it for the block or for the states of its frames.
+    /// [`Miss::Empty`] if there is no memory, [`Miss::NotReady`] if there is none for the states of
+    /// its frames.
     #[inline(always)]
     pub fn alloc(&self, plan: &Plan) -> Result<Block, Miss> {
         let cpu = usize_from(cpu::current());
@@ -196,7 +221,8 @@ impl Private {
             let site = self.machine.sites.get(usize::from(place));
             let memory = site.map(|site| site.zone.memory());
             if let Some(memory) = memory.filter(|it| region < it.regions().len()) {
-                memory.ready(region).map_err(|_| Miss::Empty)?;
+                let ready = memory.ready(region, &self.machine.budget);
+                ready.map_err(|_| Miss::NotReady(region))?;
             }
         }
         Ok(())

@@ -14,8 +14,7 @@
 use super::{
     memory::ZoneMemory,
     view,
-    Private,
-    LARGEST, //
+    Private, //
 };
 use crate::algo::{
     buddy::{
@@ -93,7 +92,7 @@ impl Private {
         let free = region.with(|it: &mut Region| it.free_block_of(at));
         let (place, head, order) = match free {
             Some((_, order)) => {
-                let order = order.min(LARGEST);
+                let order = order.min(site.zone.max_order());
                 let head = pfn.align_down(order);
                 (PagePlace::Free { head, order }, pfn, Order::ZERO)
             }
@@ -138,7 +137,7 @@ impl Private {
 
 /// The block that was given out around a frame, and its first page.
 fn given_out(site: &ZoneSite, frame: NrPages) -> Option<(Pfn, Order)> {
-    Order::up_to(LARGEST).find_map(|order| {
+    Order::up_to(site.zone.max_order()).find_map(|order| {
         let first = frame.get() & !(order.nr_pages().get() - 1);
         let head = FrameIdx::new(u32::try_from(first).ok()?);
         let state = site.zone.memory().state_of(head, order)?.load(Relaxed);

@@ -16,6 +16,7 @@ use super::{
         FollowIn,
         Held, //
     },
+    machine::Machine,
     memory::ZoneMemory,
     Private, //
 };
@@ -139,10 +140,9 @@ impl Private {
 
     /// The frames of a zone that the range may have.
     fn within(&self, place: u16, site: &ZoneSite, wish: &RangeWish) -> Option<Span> {
-        let spanned = self.machine.arenas.get(usize::from(place))?.spanned();
-        let end = site.base.checked_add(spanned)?;
-        let start = wish.min.map_or(site.base, |min| min.max(site.base));
-        let end = wish.max.map_or(end, |max| max.min(end));
+        let zone = self.machine.places.get(usize::from(place))?;
+        let start = wish.min.map_or(zone.start, |min| min.max(zone.start));
+        let end = wish.max.map_or(zone.end, |max| max.min(zone.end));
         let frame = start.checked_sub(site.base)?;
         let frame = FrameIdx::new(u32::try_from(frame.get()).ok()?);
         Span::new(frame, end.checked_sub(start)?)
@@ -156,7 +156,7 @@ impl Private {
                 .alloc_contig(wish.pages, at, wish.asked.migratetype);
             match found {
                 // Ends: each time around another region has become ready for good.
-                Err(Miss::NotReady(region)) => ready(site, region)?,
+                Err(Miss::NotReady(region)) => ready(&self.machine, site, region)?,
                 found => return found,
             }
         }
@@ -182,7 +182,7 @@ impl Private {
                     return Ok(span);
                 }
                 Err(RangeMiss::Missed(Miss::NotReady(region))) => {
-                    ready(site, region)?;
+                    ready(&self.machine, site, region)?;
                     continue;
                 }
                 Err(RangeMiss::NotIsolated(
@@ -211,9 +211,9 @@ impl Private {
 }
 
 /// Allocates the states of a region.
-fn ready(site: &ZoneSite, region: usize) -> Result<(), Miss> {
-    let ready = site.zone.memory().ready(region);
-    ready.map_err(|_| Miss::Empty)
+fn ready(machine: &Machine, site: &ZoneSite, region: usize) -> Result<(), Miss> {
+    let ready = site.zone.memory().ready(region, &machine.budget);
+    ready.map_err(|_| Miss::NotReady(region))
 }
 
 /// Says whether a zone keeps its min mark and its reserve without these pages.

@@ -81,14 +81,15 @@ impl States {
         Some(unsafe { &states.as_ref().0 })
     }
 
-    /// Allocates the states if there are none; of two who do so at a time one has its own dropped.
+    /// Allocates the states if there are none; of two who do so at a time one has its own dropped,
+    /// which the answer `false` says.
     ///
     /// # Errors
     ///
     /// ENOMEM.
-    pub(super) fn make(&self) -> Result {
+    pub(super) fn make(&self) -> Result<bool> {
         if self.get().is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let states = KVBox::into_raw(KVBox::<Zeroed>::zeroed(quietly())?);
         let (success, failure) = (Ordering::Release, Ordering::Relaxed);
@@ -100,7 +101,7 @@ impl States {
             // SAFETY: Of the box above, and nobody else has seen it.
             drop(unsafe { KVBox::from_raw(states) });
         }
-        Ok(())
+        Ok(kept.is_ok())
     }
 }
 

@@ -25,16 +25,17 @@ use super::{
     machine::Machine,
     memory::ZoneMemory,
     Private,
-    Violation,
-    LARGEST, //
+    Violation, //
 };
 use crate::algo::{
     buddy::{
         guarded::Guarded,
         walk::Site,
         zone::Memory,
-        Region, //
+        Region,
+        REGION_ORDER, //
     },
+    machine::ZoneDesc,
     snapshot::{
         self,
         Count,
@@ -74,11 +75,6 @@ impl Machine {
     fn first(&self, list: &[u16]) -> Option<&ZoneSite> {
         self.sites.get(usize::from(*list.first()?))
     }
-
-    fn spanned(&self, place: u16) -> NrPages {
-        let arena = self.arenas.get(usize::from(place));
-        arena.map_or(NrPages::ZERO, |arena| arena.spanned())
-    }
 }
 
 impl Private {
@@ -90,18 +86,26 @@ impl Private {
     /// A node's figures.
     pub fn node(&self, id: NodeId) -> Option<snapshot::Node> {
         let node = self.machine.node(id)?;
-        let place = node.site;
-        let site = place.and_then(|it| self.machine.sites.get(usize::from(it)));
-        let figures = site.map(|site| site.zone.figures());
-        let managed = figures.map_or(NrPages::ZERO, |it| pages(&it.managed));
+        let sum = |pages: fn(&ZoneSite) -> NrPages| {
+            let sites = self.machine.sites_of(node).iter();
+            sites.fold(NrPages::ZERO, |sum, site| sum + pages(site))
+        };
+        let managed = sum(|site| pages(&site.zone.figures().managed));
+        let zones = self.machine.places.get(node.sites.clone());
+        let zones = zones.unwrap_or_default();
+        let start = zones.iter().map(|zone| zone.start).min();
+        let end = zones.iter().map(|zone| zone.end).max();
+        let spanned = start
+            .zip(end)
+            .and_then(|(start, end)| end.checked_sub(start));
         let [fallback, _] = &node.lists;
         Some(snapshot::Node {
             states: node.states,
-            start: node.start,
-            spanned: place.map_or(NrPages::ZERO, |it| self.machine.spanned(it)),
+            start: start.unwrap_or_default(),
+            spanned: spanned.unwrap_or_default(),
             present: managed,
             managed,
-            free: figures.map_or(NrPages::ZERO, |it| signed(&it.free)),
+            free: sum(|site| signed(&site.zone.figures().free)),
             served_by: self.machine.first(fallback).map(|site| site.node),
         })
     }
@@ -123,23 +127,26 @@ impl Private {
 
     /// A node's zones.
     pub fn zones(&self, id: NodeId) -> impl Iterator<Item = ZoneKind> + '_ {
-        let place = self.machine.node(id).and_then(|node| node.site);
-        let site = place.and_then(|it| self.machine.sites.get(usize::from(it)));
-        site.map(|site| site.kind).into_iter()
+        let node = self.machine.node(id).into_iter();
+        let sites = node.flat_map(|node| self.machine.sites_of(node));
+        sites.map(|site| site.kind)
     }
 
     /// A zone's figures.
     pub fn zone(&self, id: NodeId, kind: ZoneKind) -> Option<snapshot::Zone> {
-        let place = self.machine.node(id)?.site?;
-        let site = self.machine.site(id, kind)?;
-        Some(zone(site, self.machine.spanned(place)))
+        let place = self.machine.place(id, kind)?;
+        let (site, desc) = (
+            self.machine.sites.get(place)?,
+            self.machine.places.get(place)?,
+        );
+        Some(zone(site, desc))
     }
 
     /// A zone's free blocks.
     pub fn free_area(&self, id: NodeId, kind: ZoneKind) -> Option<FreeArea> {
         let site = self.machine.site(id, kind)?;
         let mut area = FreeArea {
-            max_order: LARGEST,
+            max_order: self.machine.largest,
             types: [true; Migratetype::COUNT],
             lists: [[Count::default(); Migratetype::COUNT]; Order::COUNT],
             blocks: [0; Order::COUNT],
@@ -172,6 +179,11 @@ impl Private {
         })
     }
 
+    /// Early memory as it was when the zones got theirs, memory first.
+    pub fn early(&self) -> impl Iterator<Item = snapshot::Region> + '_ {
+        self.machine.early.iter().copied()
+    }
+
     /// Recounts every zone the slow way, as far as that is asked for; numbers may only disagree if
     /// nobody allocated or freed meanwhile.
     pub fn check(&self) -> impl Iterator<Item = (NodeId, ZoneKind, Result<(), Violation>)> + '_ {
@@ -182,14 +194,62 @@ impl Private {
     }
 }
 
-/// Counts the free blocks of a zone, one region after the other.
+/// Counts the free blocks of a zone, one region after the other; of blocks that span regions those
+/// that are whole when their regions are looked at.
 fn count_blocks(site: &ZoneSite, mut add: impl FnMut(Migratetype, Order, usize)) {
-    for region in site.zone.memory().regions() {
-        region.with(|it: &mut Region| it.count_blocks(LARGEST, &mut add));
+    let largest = site.zone.max_order();
+    let Some(spans) = largest.get().checked_sub(REGION_ORDER.get()) else {
+        for region in site.zone.memory().regions() {
+            region.with(|it: &mut Region| it.count_blocks(largest, &mut add));
+        }
+        return;
+    };
+    for regions in site
+        .zone
+        .memory()
+        .regions()
+        .chunks(1 << spans.min(MAX_SPANS))
+    {
+        // The type of each region that is free as a whole.
+        let mut whole = [None; 1 << MAX_SPANS];
+        for (region, place) in regions.iter().zip(&mut whole) {
+            region.with(|it: &mut Region| {
+                it.count_blocks(REGION_ORDER, |migratetype, order, blocks| match order {
+                    REGION_ORDER => *place = Some(migratetype),
+                    _ => add(migratetype, order, blocks),
+                })
+            });
+        }
+        count_spans(whole.get(..1 << spans).unwrap_or_default(), &mut add);
     }
 }
 
-fn zone(site: &ZoneSite, spanned: NrPages) -> snapshot::Zone {
+/// The most orders that a block can have more than a region.
+const MAX_SPANS: u32 = Order::MAX.get() - REGION_ORDER.get();
+
+/// Counts the largest blocks that some regions are together; each is whole and of a type, or not.
+fn count_spans(whole: &[Option<Migratetype>], add: &mut impl FnMut(Migratetype, Order, usize)) {
+    let Some(&Some(first)) = whole.first() else {
+        return count_halves(whole, add);
+    };
+    match whole.iter().all(|&it| it == Some(first)) {
+        true => {
+            let order = REGION_ORDER.get() + whole.len().trailing_zeros();
+            add(first, Order::new(order).unwrap_or(Order::MAX), 1);
+        }
+        false => count_halves(whole, add),
+    }
+}
+
+fn count_halves(whole: &[Option<Migratetype>], add: &mut impl FnMut(Migratetype, Order, usize)) {
+    if whole.len() > 1 {
+        for half in whole.chunks(whole.len() / 2) {
+            count_spans(half, add);
+        }
+    }
+}
+
+fn zone(site: &ZoneSite, desc: &ZoneDesc) -> snapshot::Zone {
     let figures = site.zone.figures();
     let (boost, free) = (pages(&figures.boost), signed(&figures.free));
     let managed = pages(&figures.managed);
@@ -197,24 +257,24 @@ fn zone(site: &ZoneSite, spanned: NrPages) -> snapshot::Zone {
     for (place, mark) in marks.iter_mut().zip(&site.marks) {
         *place = pages(mark) + boost;
     }
-    let own = node::Node::get(site.node);
+    let first = node::Node::online().next();
     let mut lowmem_reserve = [None; ZoneKind::COUNT];
     for ((place, reserve), &kind) in
         iter::zip(&mut lowmem_reserve, &site.reserve).zip(ZoneKind::ALL)
     {
         // As many columns as Linux's zones have.
-        if own.and_then(|node| node.zone(kind)).is_some() {
+        if first.and_then(|node| node.zone(kind)).is_some() {
             *place = Some(pages(reserve));
         }
     }
     snapshot::Zone {
         node: site.node,
         kind: site.kind,
-        start: site.base,
-        spanned,
+        start: desc.start,
+        spanned: desc.spanned(),
         present: managed,
         managed,
-        cma: NrPages::ZERO,
+        cma: desc.cma,
         free,
         free_exact: free,
         free_bound: NrPages::ZERO,

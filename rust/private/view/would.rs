@@ -20,6 +20,7 @@ use crate::algo::{
         pcp::ListIdx,
         zone::Memory, //
     },
+    machine::ZoneDesc,
     snapshot::{
         would::{
             Asked,
@@ -45,41 +46,41 @@ impl Private {
         places
             .filter_map(move |&place| {
                 let site = self.machine.sites.get(usize::from(place))?;
-                Some((place, site))
+                Some((self.machine.places.get(usize::from(place))?, site))
             })
             .filter(move |(_, site)| site.kind <= asked.highest)
-            .map(move |(place, site)| self.candidate(&asked, place, site))
+            .map(move |(desc, site)| candidate(&asked, desc, site))
     }
+}
 
-    fn candidate(&self, asked: &Asked, place: u16, site: &ZoneSite) -> Candidate {
-        let mut blocks = Blocks::default();
-        count_blocks(site, |migratetype, order, count| {
-            if count > 0 {
-                blocks.set(order, migratetype, true);
-            }
-        });
-        let list = ListIdx::of(asked.order, asked.migratetype);
-        let lists = site.zone.memory().lists(usize_from(asked.cpu));
-        let held = list.zip(lists).map(|(list, lists)| Count {
-            blocks: lists.with(|it| it.length(list)),
-            more: false,
-        });
-        Candidate {
-            zone: zone(site, self.machine.spanned(place)),
-            cma_free: signed(&site.zone.figures().free_cma),
-            drift_mark: NrPages::ZERO,
-            blocks,
-            pcp: held,
-            has_cold: {
-                let cpu = usize_from(asked.cpu);
-                site.zone.has_cold(cpu, asked.order, asked.migratetype)
-            },
-            // Nobody reclaims yet, and so nobody is ever at it.
-            kswapd: Kswapd {
-                is_idle: true,
-                is_hopeless: false,
-            },
-            is_allowed: true,
+fn candidate(asked: &Asked, desc: &ZoneDesc, site: &ZoneSite) -> Candidate {
+    let mut blocks = Blocks::default();
+    count_blocks(site, |migratetype, order, count| {
+        if count > 0 {
+            blocks.set(order, migratetype, true);
         }
+    });
+    let list = ListIdx::of(asked.order, asked.migratetype);
+    let lists = site.zone.memory().lists(usize_from(asked.cpu));
+    let held = list.zip(lists).map(|(list, lists)| Count {
+        blocks: lists.with(|it| it.length(list)),
+        more: false,
+    });
+    Candidate {
+        zone: zone(site, desc),
+        cma_free: signed(&site.zone.figures().free_cma),
+        drift_mark: NrPages::ZERO,
+        blocks,
+        pcp: held,
+        has_cold: {
+            let cpu = usize_from(asked.cpu);
+            site.zone.has_cold(cpu, asked.order, asked.migratetype)
+        },
+        // Nobody reclaims yet, and so nobody is ever at it.
+        kswapd: Kswapd {
+            is_idle: true,
+            is_hopeless: false,
+        },
+        is_allowed: true,
     }
 }
