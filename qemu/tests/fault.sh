@@ -120,6 +120,42 @@ freeing_fails() {
 	note "$((nth - ENOUGH)) faults"
 }
 
+# Machines of the private manager: one that was not built leaves the old one, its pages and nothing
+# else; one that was is whole.
+building_fails() {
+	local mirror status
+	exec 3>"$OXMM/private/ctl"
+	SIDE=$OXMM/private
+	# Most tables are too large for the slab allocator alone: their faults have another way to go on.
+	ENOUGH=100
+	mirror=$(machine)
+	each_fault "machine node=0 zones=dma32:2M,normal:4M cma=2M cpus=0
+machine node=1 mem=2G shadow=1
+machine build
+alloc pages order=1 count=20 tag=fault" machine_is_whole
+	status=$?
+	ENOUGH=12
+	SIDE=$LINUX
+	exec 3>"$LINUX/ctl"
+	return $status
+}
+
+machine() { awk '{ $9 = ""; print }' "$OXMM/private/nodes"; }
+
+# machine_is_whole STATUS: all of the machine that was asked for is there, or none of it.
+machine_is_whole() {
+	local left
+	left=$(held)
+	awk 'NR > 1 && $3 != "ok" { bad = 1; print "# " $0 } END { exit bad }' "$SIDE/check" || return 1
+	case "$1:$left" in
+	0:20 | 1:0) ;;
+	*) note "left $left"; return 1 ;;
+	esac
+	[ "$1" -eq 1 ] || [ "$(awk 'END { print $7 }' "$SIDE/nodes")" -eq 524288 ] || return 1
+	ctl "free all
+machine reset" && [ "$(machine)" = "$mirror" ]
+}
+
 # Opening and the first byte of a read make the whole text; that is where memory is asked for. A
 # fault gives an error, and the next read is whole.
 reading_fails() {
@@ -174,11 +210,12 @@ loading_fails() {
 }
 
 arm
-plan 7
+plan 8
 check "each allocation of alloc pages fails once" pages_fail
 check "each allocation of the other kinds fails once" objects_fail
 check "each allocation of cache create fails once" making_caches_fails
 check "each allocation of free fails once" freeing_fails
 check "each allocation of each view fails once" reading_fails
+check "each allocation of building a machine fails once" building_fails
 check "each allocation of loading fails once" loading_fails
 check "nothing is held" [ "$(held)" -eq 0 ]
