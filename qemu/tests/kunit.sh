@@ -41,6 +41,7 @@ set -- \
 	oxmm_pinned \
 	oxmm_private \
 	oxmm_private_arena \
+	oxmm_private_control \
 	oxmm_private_holders \
 	oxmm_private_memory \
 	oxmm_slub \

@@ -15,6 +15,9 @@ says() {
 	return 1
 }
 
+# refused_for ERRNO PATTERN LINES: the write fails with it, and the sentence has the pattern.
+refused_for() { refused "$1" "$3" && says "$2"; }
+
 # build LINES [ORDER]: describes and builds a machine; a draft that was begun is forgotten.
 build() {
 	ctl "free all
@@ -134,7 +137,7 @@ largest_orders() {
 		sound && views_agree || return 1
 		refused ERANGE "alloc pages order=$((largest + 1))" || return 1
 		for order in 0 $largest; do
-			fill 0 $order || return 1
+			fill 0 "$order" || return 1
 			sound || return 1
 			ctl "free all
 drain" && views_agree || return 1
@@ -153,7 +156,7 @@ drafts_refused() {
 	ctl "machine reset" && ctl "machine node=1 mem=8M cpus=0" || return 1
 	before=$(cat "$PRIVATE/nodes" "$PRIVATE/zones")
 	while read -r errno word line; do
-		refused "$errno" "machine $line" && says "$(echo "$word" | tr _ ' ')" || { note "$line"; return 1; }
+		refused_for "$errno" "$(echo "$word" | tr _ ' ')" "machine $line" || { note "$line"; return 1; }
 	done <<-END
 		EEXIST node_1 node=1 mem=1M
 		EEXIST CPU_0 node=2 cpus=0
@@ -178,8 +181,9 @@ builds_refused() {
 	refused EINVAL "machine build" && says "no node is described" || return 1
 	before=$(counters)
 	while IFS='|' read -r errno word lines; do
-		ctl "machine reset" && ctl "$(echo "$lines" | tr ';' '\n')" || { note "$lines"; return 1; }
-		refused "$errno" "machine build" && says "$word" || { note "$lines"; return 1; }
+		ctl "machine reset" || return 1
+		ctl "$(echo "$lines" | tr ';' '\n')" || { note "$lines"; return 1; }
+		refused_for "$errno" "$word" "machine build" || { note "$lines"; return 1; }
 		[ "$(counters)" = "$before" ] || { note "another machine after: $lines"; return 1; }
 	done <<-END
 		EINVAL|dma, dma32 or normal|machine node=0
@@ -341,7 +345,8 @@ memblock add base=${at}M size=1M"
 		ctl "$lines" || break
 		round=$((round + 1))
 	done
-	says "ENOMEM.*regions" && [ "$(scratch | wc -l)" -eq 16384 ] || { note "$(scratch | wc -l) regions"; return 1; }
+	says "ENOMEM.*regions" || return 1
+	[ "$(scratch | wc -l)" -eq 16384 ] || { note "$(scratch | wc -l) regions"; return 1; }
 	ctl "memblock reset" && [ -z "$(scratch)" ]
 }
 

@@ -16,6 +16,9 @@
 //! # Limits      the CPUs of a machine are some of those that Linux can have.
 //! # Reference   algo/machine.rs, algo/memblock.rs.
 
+#[cfg(CONFIG_KUNIT)]
+mod tests;
+
 use kernel::{
     new_mutex,
     prelude::*,
