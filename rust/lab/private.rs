@@ -10,6 +10,7 @@
 mod bench;
 mod holding;
 mod no_cache;
+mod plan;
 
 use kernel::{
     prelude::*,
@@ -30,8 +31,7 @@ use super::{
 use crate::algo::{
     command::{
         CacheCreate,
-        Command,
-        RangeWish, //
+        Command, //
     },
     gfp::Gfp as Expression,
     snapshot::{
@@ -71,7 +71,6 @@ use crate::private::{
     Block,
     Control,
     Counts,
-    Miss,
     Outcome,
     Violation,
     Wish, //
@@ -79,23 +78,14 @@ use crate::private::{
 
 pub use holding::Holding;
 pub use no_cache::NoCache;
+use plan::range_of;
+pub use plan::Plan;
 
 /// The private memory manager, with the machine that it runs.
 #[derive(Clone)]
 pub struct Private {
     manager: Arc<private::Private>,
     control: Arc<Control>,
-}
-
-/// A request that the manager takes.
-pub struct Plan {
-    plan: private::Plan,
-    /// What is wanted instead of a block.
-    range: Option<private::RangeWish>,
-    /// What it takes of memory.
-    taken: Option<Bytes>,
-    /// The memoryless node that alone may serve it, and who serves it otherwise.
-    alone: Option<(NodeId, Option<NodeId>)>,
 }
 
 impl Private {
@@ -478,50 +468,5 @@ impl Manager for Private {
 
     fn cache_create(&self, _create: &CacheCreate<'_>) -> Result<Self::Cache, Refusal> {
         Err(PAGES_ALONE)
-    }
-}
-
-/// A range in pages; what is smaller than a page is rounded to one.
-///
-/// # Errors
-///
-/// [`Refusal::Align`].
-fn range_of(wish: &RangeWish, asked: Asked) -> Result<private::RangeWish, Refusal> {
-    let page = 1 << PAGE_SHIFT;
-    let pages_up = |bytes: usize| bytes.div_ceil(page);
-    let align = wish.align.map_or(0, |it| pages_up(it.bytes().get()));
-    let align = Order::up_to(Order::MAX).find(|order| order.nr_pages().get() >= align);
-    Ok(private::RangeWish {
-        asked,
-        pages: NrPages::new(pages_up(wish.size.get())),
-        align: align.ok_or(Refusal::Align(Order::MAX))?,
-        min: wish.min.map(|it| Pfn::new(pages_up(it.get()))),
-        max: wish.max.map(|it| Pfn::new(it.get() >> PAGE_SHIFT)),
-        bottom_up: wish.bottom_up,
-    })
-}
-
-impl Plan {
-    fn refusal(&self, miss: Miss) -> Refusal {
-        match miss {
-            Miss::NotReady(_) => Refusal::NoStates,
-            _ => self.no_memory(),
-        }
-    }
-
-    fn no_memory(&self) -> Refusal {
-        if let (Some(range), None) = (&self.range, &self.alone) {
-            return Refusal::NoRange(range.pages);
-        }
-        Refusal::NoMemory {
-            order: self.plan.asked().order,
-            alone: self.alone,
-        }
-    }
-}
-
-impl super::Plan for Plan {
-    fn taken(&self) -> Option<Bytes> {
-        self.taken
     }
 }
