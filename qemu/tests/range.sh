@@ -8,12 +8,13 @@
 # shellcheck source=qemu/tests/private-lib.sh
 . "${0%/*}/private-lib.sh"
 
-# zone NODE: sets `first` and `end` to the first page of the node's largest zone and the one after its
-# last, `from` and `to` to those of its longest stretch without a hole: what Linux gave has some.
+# zone NODE: sets `first` and `end` to the first page of the zone that the node's requests reach first,
+# its highest, and the one after its last, `from` and `to` to those of its longest stretch without a
+# hole: what Linux gave has some. `lowest` is the node's first page.
 zone() {
 	local start past pfn begin=''
-	read -r start past <<-END
-		$(awk -v node="$1" 'NR > 1 && $1 == node && $6 > most { most = $6; from = $3; to = $3 + $4 } END { print from, to }' "$PRIVATE/zones")
+	read -r start past lowest <<-END
+		$(awk -v node="$1" 'NR > 1 && $1 == node && $6 { if (low == "") low = $3; from = $3; to = $3 + $4 } END { print from, to, low }' "$PRIVATE/zones")
 	END
 	first='' end=0 from=0 to=0 pfn=$start
 	while [ "$pfn" -le "$past" ]; do
@@ -57,7 +58,7 @@ drain" && [ "$before" -eq "$(zones_free "$node")" ] || return 1
 
 # The highest place that fits, or the lowest; at multiples of what is larger than the range.
 places() {
-	local node from to first end align
+	local node from to first end lowest align
 	for node in $(nodes_with_memory); do
 		zone "$node"
 		for align in 4K 8K 64K 1M 2M 8M; do
@@ -78,7 +79,7 @@ alloc range size=4K node=$node $GFP bottom_up=1 tag=low" || return 1
 
 # By min and max a range is put exactly, or there is none.
 exact_places() {
-	local node from to first end at
+	local node from to first end lowest at
 	for node in $(nodes_with_memory); do
 		zone "$node"
 		at=$((from + 2048 + 77))
@@ -89,7 +90,7 @@ exact_places() {
 		[ "$(of n 5)" = "$((at + 500))" ] || return 1
 		refused ENOMEM "alloc range size=2000K min=$((at * 4096)) max=$(((at + 499) * 4096)) node=$node $GFP" || return 1
 		refused ENOMEM "alloc range size=4K min=$((end * 4096)) node=$node $GFP" || return 1
-		refused ENOMEM "alloc range size=4K max=$((first * 4096)) node=$node $GFP" || return 1
+		refused ENOMEM "alloc range size=4K max=$((lowest * 4096)) node=$node $GFP" || return 1
 		back_at_start || return 1
 	done
 }
@@ -111,7 +112,7 @@ drain"
 # Movable blocks in the way are moved, with their contents; who may not wait gets none; what cannot
 # move stays.
 moved_out_of_the_way() {
-	local node from to first end at
+	local node from to first end lowest at
 	for node in $(nodes_with_memory); do
 		zone "$node"
 		at=$((from + 1024 + 100))
