@@ -103,7 +103,8 @@ function size(order, count, limit) {
 	if (draw(25) == 0) {
 		order = 8 + draw(3)
 		count = 1
-		limit = room / 4
+		# So that whole blocks are left for it on both sides, whatever else is held.
+		limit = room / 8
 	}
 	if (limit > room / 2 - planned) limit = room / 2 - planned
 	while (order && count * two[order] > limit) order--
@@ -341,7 +342,7 @@ BEGIN {
 	seed = (seed * 48271 + 11) % 2147483647
 	for (n = two[0] = 1; n <= 10; n++) two[n] = two[n - 1] * 2
 	LITTLE = 1500
-	room = 6000
+	room = 12000
 	read_nodes()
 	read_zones("linux")
 	read_zones("private")

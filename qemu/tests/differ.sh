@@ -16,7 +16,7 @@
 # shellcheck source=qemu/tests/lib.sh
 . "${0%/*}/lib.sh"
 
-if grep -q KernelAddressSanitizer /tmp/dmesg; then usual=200; else usual=1200; fi
+if grep -q KernelAddressSanitizer /tmp/dmesg; then usual=200 arena=64; else usual=1200 arena=128; fi
 SEED=${SEED:-$(date +%s)}
 SCRIPTS=${SCRIPTS:-$usual}
 
@@ -45,8 +45,8 @@ nothing() {
 	fi
 }
 
-# Ids and turns begin anew on both sides.
-rmmod oxmm && insmod "$MODULE" || exit 1
+# Ids and turns begin anew on both sides; zones are large enough for blocks of every order.
+rmmod oxmm && insmod "$MODULE" "arena_mb=$arena" || exit 1
 plan 6
 for cpu in 0 $(($(nproc) - 1)); do
 	run "$cpu"
@@ -55,3 +55,4 @@ for cpu in 0 $(($(nproc) - 1)); do
 	nothing sound "the private manager is sound throughout"
 	SEED=$((SEED + 1))
 done
+rmmod oxmm && insmod "$MODULE"
