@@ -13,6 +13,7 @@
 
 pub(crate) use core::sync::atomic::{
     AtomicIsize,
+    AtomicU16,
     AtomicU32,
     AtomicU64,
     AtomicU8,

@@ -44,6 +44,7 @@ set -- \
 	oxmm_private_control \
 	oxmm_private_holders \
 	oxmm_private_memory \
+	oxmm_private_owner \
 	oxmm_slub \
 	oxmm_thread \
 	oxmm_typed_cache \

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `check`: a line for each zone of the private manager: `ok`, or the first thing that is wrong.
+//! `check`: a line for each zone of the private manager, and one for the owners of all blocks: `ok`,
+//! or the first thing that is wrong.
 //!
 //!   node zone     outcome
 //!   0    Normal   ok
 //!   1    Normal   region 0: pageblock 3: another largest block
+//!   -    owners   ok
+//!
+//! The owners are right if what was given out, frame by frame, is what they hold, one by one: no block
+//! without an owner, none that its owner does not know.
 //!
 //! # Limits      sums over regions and lists disagree while somebody allocates or frees; what a
 //!               region says of itself never may.
-//! # Reference   algo/buddy/zone/check.rs.
+//! # Reference   algo/buddy/zone/check.rs, private/owner.rs.
 
 use core::fmt::Write;
 
@@ -39,6 +44,11 @@ impl File<Rooms> for Check {
                 Ok(()) => writeln!(out, "ok")?,
                 Err(violation) => writeln!(out, "{violation}")?,
             }
+        }
+        write!(out, "{:<4} {:<8} ", "-", "owners")?;
+        match lab.check_owners()? {
+            Ok(()) => writeln!(out, "ok")?,
+            Err(wrong) => writeln!(out, "{wrong}")?,
         }
         Ok(())
     }

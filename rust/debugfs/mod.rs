@@ -6,7 +6,7 @@
 //!          linux/    nodes  zones  free_area  zonelists  would  gfp  pcp  pageblocks  page  vmstat
 //!                    ctl  result  live  bench  memory  percpu  vmalloc
 //!                    kmalloc  caches  cache/NAME/  a file for each fact of a cache
-//!          private/  the same up to bench; check  memblock
+//!          private/  the same up to bench; check  memblock  owners
 //!
 //! A view is one file here, written for any [`Manager`]: whoever knows it on one side knows it on
 //! the other.
@@ -28,6 +28,7 @@ mod live;
 mod memblock;
 mod memory;
 mod nodes;
+mod owners;
 mod page;
 mod pageblocks;
 mod pcp;
@@ -130,6 +131,7 @@ pub fn create(rooms: Pin<KBox<Rooms>>) -> Result<Tree<Rooms>> {
     fill::<Private>(&private)?;
     private.file::<check::Check>()?;
     private.file::<memblock::Memblock>()?;
+    private.file::<owners::Owners>()?;
     Ok(tree)
 }
 

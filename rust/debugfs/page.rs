@@ -9,6 +9,10 @@
 //! Every fact has its line in every record; `-` says that the page has no such thing, and where
 //! `online` is `no` nothing that a `struct page` would say is there.
 //!
+//! `owner` is whose account the private manager noted when it gave the block out, as `owners` prints
+//! it; `last_owner` who had the last block that began there, or with poison=1 that covered it. `held_by`
+//! is the id in `live`.
+//!
 //! # Limits      the facts of a page that somebody uses are of the moment and may change while they
 //!               are read; see linux/page.rs for what belongs together.
 //! # Reference   Documentation/admin-guide/mm/pagemap.rst; algo/snapshot/page.rs.
@@ -112,6 +116,12 @@ where
             counts(pfn, online, out)?;
             usage(online, &path, out)?;
             object(lab, (pfn, address), online, out)?;
+        }
+        if let Some(online) = &page.online {
+            let group = online.owner.map(|it| it.group());
+            row(out, "owner", OrDash(online.owner))?;
+            row(out, "owner_group", OrDash(group))?;
+            row(out, "last_owner", OrDash(online.last_owner))?;
         }
         row(out, "held_by", OrDash(lab.holder_of(pfn)))
     }

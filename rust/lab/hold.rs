@@ -327,10 +327,10 @@ const CANNOT_WAIT: Refusal = Refusal::NotOffered(
 );
 
 /// The request in a command; `cache` is the one that it names.
-fn request<C: Cache>(
-    alloc: &Alloc<'_>,
+fn request<'a, C: Cache>(
+    alloc: &Alloc<'a>,
     cache: Option<&Pinned<'_, C>>,
-) -> Result<Request<C>, Refusal> {
+) -> Result<Request<'a, C>, Refusal> {
     let wanted = match alloc.what {
         What::Pages {
             order, migratetype, ..
@@ -350,6 +350,7 @@ fn request<C: Cache>(
         wanted,
         gfp: alloc.gfp.unwrap_or(Gfp::from_flag(Flag::GfpKernel)),
         node: node_of(alloc.node),
+        tag: alloc.tag.map_or("", |tag| tag.as_str()),
     })
 }
 

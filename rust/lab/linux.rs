@@ -280,7 +280,7 @@ impl Manager for Linux {
         }
     }
 
-    fn plan(&self, request: &Request<Self::Cache>) -> Result<Plan, Refusal> {
+    fn plan(&self, request: &Request<'_, Self::Cache>) -> Result<Plan, Refusal> {
         let mut gfp = Gfp::new(request.gfp)?;
         let what = match &request.wanted {
             Wanted::Pages { order, .. } if *order > MAX_ORDER => {

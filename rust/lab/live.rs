@@ -206,6 +206,18 @@ impl<P: Holding> Live<P> {
         self.places.get(at.ok()?)?.holding.as_ref()
     }
 
+    /// Visits all that is held.
+    pub(super) fn each(&self, mut visit: impl FnMut(&P)) {
+        for (nr, place) in self.places.iter().enumerate() {
+            if nr % 1024 == 1023 {
+                cond_resched();
+            }
+            if let Some(holding) = &place.holding {
+                visit(holding);
+            }
+        }
+    }
+
     /// The id of the holding that a page belongs to.
     pub(super) fn holder_of(&self, pfn: Pfn) -> Option<u64> {
         let mut holders = self.places.iter().enumerate().filter_map(|(nr, place)| {

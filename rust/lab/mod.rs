@@ -226,7 +226,7 @@ pub trait Manager: Clone + Send + Sync + Unpin + 'static {
     /// # Errors
     ///
     /// What is wrong with it.
-    fn plan(&self, request: &Request<Self::Cache>) -> Result<Self::Plan, Refusal>;
+    fn plan(&self, request: &Request<'_, Self::Cache>) -> Result<Self::Plan, Refusal>;
 
     /// Allocates at least one and at most `want` times what was planned, and adds it to `into`,
     /// which has room.
@@ -442,6 +442,11 @@ impl<M: Manager> Lab<M> {
     /// The id of the allocation that a page belongs to.
     pub fn holder_of(&self, pfn: Pfn) -> Option<u64> {
         self.live.lock().holder_of(pfn)
+    }
+
+    /// Looks at all that is held; `look` must not wait for a lock.
+    pub fn each_held(&self, look: impl FnMut(&M::Holding)) {
+        self.live.lock().each(look);
     }
 
     /// Looks closer at one allocation, if it is still held; `look` must not wait for a lock.

@@ -91,7 +91,7 @@ impl<M: Manager> Lab<M> {
     pub(super) fn plans(
         &self,
         manager: &M,
-        request: &Request<M::Cache>,
+        request: &Request<'_, M::Cache>,
         placement: &Placement,
     ) -> Result<Plans<M::Plan>, Refusal> {
         let Wanted::Pages {
@@ -119,6 +119,7 @@ impl<M: Manager> Lab<M> {
                 },
                 gfp: request.gfp,
                 node: placed.node,
+                tag: request.tag,
             })
         };
         let mut plans = Plans::one(plan(0)?);

@@ -10,6 +10,7 @@
 mod bench;
 mod holding;
 mod no_cache;
+mod owners;
 mod plan;
 
 use kernel::{
@@ -72,6 +73,7 @@ use crate::private::{
     Control,
     Counts,
     Outcome,
+    UserKind,
     Violation,
     Wish, //
 };
@@ -124,14 +126,15 @@ const BULK: usize = 64;
 
 impl Private {
     /// Takes note of a block that was allocated just now; frees it without memory for that.
-    fn hold(&self, block: Block, asked: &Asked, into: &mut KVVec<Holding>) -> Result<(), Refusal> {
+    fn hold(&self, block: Block, plan: &Plan, into: &mut KVVec<Holding>) -> Result<(), Refusal> {
+        let asked = plan.plan.asked();
         let is_movable = asked.migratetype == Migratetype::Movable;
         let held = self.manager.hold(block, asked.order, is_movable);
         let held = held.map_err(|block| {
             self.give_back(block, asked.order);
             Refusal::NoTable
         })?;
-        into.push(Holding::new(self.manager.clone(), held), GFP_KERNEL)
+        into.push(Holding::new(plan.owner.clone(), held), GFP_KERNEL)
             .map_err(|_| Refusal::NoTable)
     }
 
@@ -314,7 +317,7 @@ impl Manager for Private {
         }
     }
 
-    fn plan(&self, request: &Request<Self::Cache>) -> Result<Plan, Refusal> {
+    fn plan(&self, request: &Request<'_, Self::Cache>) -> Result<Plan, Refusal> {
         let (order, migratetype, nodes, range) = match request.wanted {
             Wanted::Pages {
                 order,
@@ -334,15 +337,18 @@ impl Manager for Private {
         let node = self.manager.node(asked.node);
         let is_alone = asked.list == ListKind::NoFallback;
         let server = node.filter(|it| is_alone && it.managed == NrPages::ZERO);
-        let range = range.map(|wish| range_of(&wish, asked)).transpose()?;
+        let owner = self.open(UserKind::Lab, request.tag)?;
+        let range = range.map(|wish| range_of(&wish, asked, owner.account()));
         // Where there may be no memory behind a block, all that it takes is its place in the table.
+        let range = range.transpose()?;
         let taken = match (self.manager.has_shadow(), &range) {
             (true, _) => Some(SHADOW_BLOCK),
             (false, Some(range)) => range.pages.bytes(PAGE_SHIFT),
             (false, None) => order.nr_pages().bytes(PAGE_SHIFT),
         };
         Ok(Plan {
-            plan: self.manager.plan(asked),
+            plan: self.manager.plan(asked).with_account(owner.account()),
+            owner,
             range,
             taken,
             alone: server.map(|it| (asked.node, it.served_by)),
@@ -353,7 +359,7 @@ impl Manager for Private {
         if let Some(range) = &plan.range {
             let held = self.manager.alloc_range(range);
             let held = held.map_err(|miss| plan.refusal(miss))?;
-            let holding = Holding::new(self.manager.clone(), held);
+            let holding = Holding::new(plan.owner.clone(), held);
             return into.push(holding, GFP_KERNEL).map_err(|_| Refusal::NoTable);
         }
         let mut blocks = [None; BULK];
@@ -362,13 +368,13 @@ impl Manager for Private {
         if self.manager.alloc_bulk(&plan.plan, blocks) == 0 {
             let block = self.manager.alloc(&plan.plan);
             let block = block.map_err(|miss| plan.refusal(miss))?;
-            return self.hold(block, plan.plan.asked(), into);
+            return self.hold(block, plan, into);
         }
         for at in 0..blocks.len() {
             let Some(block) = blocks.get_mut(at).and_then(Option::take) else {
                 break;
             };
-            if let Err(refusal) = self.hold(block, plan.plan.asked(), into) {
+            if let Err(refusal) = self.hold(block, plan, into) {
                 for block in blocks.iter_mut().filter_map(Option::take) {
                     self.give_back(block, plan.plan.asked().order);
                 }
@@ -390,7 +396,7 @@ impl Manager for Private {
 
     fn bench_slots(&self, count: usize, wish: &PagesWish) -> Result<Self::Slots, Refusal> {
         let plan = self.manager.plan(self.asked(wish)?);
-        bench::Slots::new(self.manager.clone(), plan, count)
+        bench::Slots::new(self.open(UserKind::Bench, "")?, plan, count)
     }
 
     fn defers(&self, _kind: Kind) -> bool {

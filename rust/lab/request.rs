@@ -21,13 +21,15 @@ use crate::algo::{
 
 /// What a user asks for.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<C> {
+pub struct Request<'a, C> {
     /// What.
     pub wanted: Wanted<C>,
     /// The flags; GFP_KERNEL when none were given.
     pub gfp: Gfp,
     /// The preferred node; `None` leaves it to the manager.
     pub node: Option<NodeId>,
+    /// The mark that what it gets is freed by; empty for none.
+    pub tag: &'a str,
 }
 
 /// What a user can ask for.

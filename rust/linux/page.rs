@@ -105,6 +105,8 @@ fn online(pfn: Pfn, path: &mut [u8]) -> Option<OnlinePage> {
         lru: folio.lru(),
         swap_backed: folio.has(bindings::pageflags_PG_swapbacked),
         group: frame.group(path),
+        owner: None,
+        last_owner: None,
     })
 }
 

@@ -147,7 +147,7 @@ impl Control {
         };
         let machine = work.draft()?.build(&wanted, room)?;
         let machine = Machine::described(&machine, self.most)?;
-        Ok(Arc::new(Private { machine }, quietly())?)
+        Ok(Private::of(machine)?)
     }
 
     /// Forgets the draft.

@@ -378,6 +378,16 @@ impl Private {
         }
     }
 
+    /// Visits the blocks that it consists of.
+    pub fn each_block(&self, held: &Held, mut visit: impl FnMut(Order)) {
+        match &held.0 {
+            Place::Range(_, span) => span
+                .blocks(self.machine.largest)
+                .for_each(|(_, order)| visit(order)),
+            _ => visit(held.order().unwrap_or_default()),
+        }
+    }
+
     /// Writes a pattern that begins with `first` to all of a block; `false` if there is no memory
     /// behind it.
     pub fn fill(&self, held: &Held, first: u64) -> bool {

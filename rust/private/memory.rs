@@ -4,13 +4,14 @@
 //!
 //!   regions    one lock and 4.4 KiB each           lists   one lock and 18 KiB for each CPU
 //!   summaries, index, types, huge states   a few bytes a region, read without a lock
-//!   states     32 KiB a region, allocated when a block of it is first given out
+//!   frames     states, 32 KiB a region, and accounts, 64 KiB a region, allocated together when a
+//!              block of it is first given out
 //!
 //! # Locking     regions and lists have locks of their own, see lock.rs; the rest are atomics. States
-//!               are published by an exchange with release and found by a load with acquire
-//!               ([`States`]), and stay until the zone goes.
-//! # Cost        37 KiB per GiB, and 18 KiB for each CPU; 256 KiB per GiB more for states, once
-//!               used.
+//!               and accounts are published by an exchange with release and found by a load with
+//!               acquire ([`OfFrames`]), and stay until the zone goes.
+//! # Cost        38 KiB per GiB, and 18 KiB for each CPU; 256 KiB per GiB more for states and 512 KiB
+//!               for accounts, once used: with all that is known of who has a frame, 806 KiB.
 //! # Limits      the memory comes from any node, and from Linux's heap: it is no part of the memory
 //!               that is managed. What all zones of a machine take is within one [`Budget`].
 //! # Reference   algo/buddy/zone.rs: `Memory`.
@@ -25,22 +26,25 @@ use kernel::{
 
 use super::{
     lock::Locked,
-    raw::States, //
+    raw::OfFrames, //
 };
 use crate::algo::{
     buddy::{
         pcp::Pcp,
         zone::{
             index_words,
-            Memory, //
+            Memory,
+            Noted, //
         },
         Region,
         FRAMES,
-        PAGEBLOCKS, //
+        PAGEBLOCKS,
+        PAGEBLOCK_ORDER, //
     },
     units::{
         Bytes,
-        FrameIdx, //
+        FrameIdx,
+        Order, //
     },
 };
 use crate::linux::{
@@ -50,6 +54,7 @@ use crate::linux::{
 #[cfg(not(any(CONFIG_SMP, CONFIG_PREEMPT_COUNT, CONFIG_DEBUG_SPINLOCK)))]
 use crate::seam::Relaxed;
 use crate::seam::{
+    AtomicU16,
     AtomicU64,
     AtomicU8, //
 };
@@ -62,11 +67,12 @@ pub(super) struct ZoneMemory {
     index: KVVec<AtomicU64>,
     types: KVVec<AtomicU8>,
     huge_states: KVVec<AtomicU8>,
-    states: KVVec<States>,
+    huge_accounts: KVVec<AtomicU16>,
+    frames: KVVec<OfFrames>,
 }
 
-/// What the states of a region take.
-pub(super) const STATES: Bytes = Bytes::new(FRAMES);
+/// What states and accounts of a region take.
+pub(super) const STATES: Bytes = Bytes::new(3 * FRAMES);
 
 /// The most that the state of a machine may take of the kernel's memory.
 ///
@@ -118,9 +124,9 @@ impl ZoneMemory {
     /// than can be counted.
     pub(super) fn size(regions: usize, cpus: usize) -> Option<Bytes> {
         let of_region = size_of::<Locked<Region>>()
-            + size_of::<States>()
+            + size_of::<OfFrames>()
             + size_of::<AtomicU64>()
-            + 2 * PAGEBLOCKS;
+            + (2 * size_of::<AtomicU8>() + size_of::<AtomicU16>()) * PAGEBLOCKS;
         let of_regions = Bytes::new(of_region).checked_mul(regions)?;
         let of_cpus = Bytes::new(size_of::<Locked<Pcp>>()).checked_mul(cpus)?;
         of_regions.checked_add(of_cpus)
@@ -139,18 +145,19 @@ impl ZoneMemory {
             index: defaults(index_words(regions))?,
             types: defaults(regions.checked_mul(PAGEBLOCKS).ok_or(ENOMEM)?)?,
             huge_states: defaults(regions.checked_mul(PAGEBLOCKS).ok_or(ENOMEM)?)?,
-            states: defaults(regions)?,
+            huge_accounts: defaults(regions.checked_mul(PAGEBLOCKS).ok_or(ENOMEM)?)?,
+            frames: defaults(regions)?,
         })
     }
 
-    /// Allocates the states of a region, if it has none yet; in process context, without a lock that
+    /// Allocates states and accounts of a region, if it has none yet; in process context, without a lock that
     /// spins. Of two who do so at a time both allocate, and what one of them has is kept.
     ///
     /// # Errors
     ///
     /// ENOMEM, also when the budget is spent, and ERANGE if there is no such region.
     pub(super) fn ready(&self, region: usize, budget: &Budget) -> Result {
-        let place = self.states.get(region).ok_or(ERANGE)?;
+        let place = self.frames.get(region).ok_or(ERANGE)?;
         if place.get().is_some() {
             return Ok(());
         }
@@ -192,21 +199,47 @@ impl Memory for ZoneMemory {
 
     #[inline]
     fn states(&self, region: usize) -> Option<&[AtomicU8]> {
-        Some(self.states.get(region)?.get()?)
+        Some(&self.frames.get(region)?.get()?.states)
     }
 
     #[inline]
     fn state(&self, frame: FrameIdx) -> Option<&AtomicU8> {
         // Of a place in a region the compiler knows that it is within the array.
-        self.states
+        self.frames
             .get(frame.region())?
             .get()?
+            .states
             .get(frame.offset().get())
     }
 
     #[inline]
     fn huge_states(&self) -> &[AtomicU8] {
         &self.huge_states
+    }
+
+    #[inline]
+    fn noted(&self, frame: FrameIdx, order: Order) -> Option<Noted<'_>> {
+        if order < PAGEBLOCK_ORDER {
+            // Of a place in a region the compiler knows that it is within the arrays.
+            let frames = self.frames.get(frame.region())?.get()?;
+            let at = frame.offset().get();
+            return Some(Noted {
+                state: frames.states.get(at)?,
+                account: frames.accounts.get(at)?,
+            });
+        }
+        Some(Noted {
+            state: self.state_of(frame, order)?,
+            account: self.account_of(frame, order)?,
+        })
+    }
+
+    fn accounts(&self, region: usize) -> Option<&[AtomicU16]> {
+        Some(&self.frames.get(region)?.get()?.accounts)
+    }
+
+    fn huge_accounts(&self) -> &[AtomicU16] {
+        &self.huge_accounts
     }
 
     #[inline]
@@ -241,8 +274,7 @@ mod tests {
         snapshot::Watermark,
         units::{
             Migratetype,
-            NrPages,
-            Order, //
+            NrPages, //
         },
         watermark::AllocFlags,
     };
@@ -265,7 +297,7 @@ mod tests {
         }));
     }
 
-    /// States come when they are asked for, once, and one for each frame.
+    /// States and accounts come when they are asked for, once, and one for each frame.
     #[test]
     fn states_come_when_asked_for() {
         let memory = ZoneMemory::new(2, 1);
@@ -276,7 +308,8 @@ mod tests {
             let first = memory.states(1).map(|it| it.as_ptr());
             let again = memory.ready(1, &budget).is_ok();
             let again = again && memory.states(1).map(|it| it.as_ptr()) == first;
-            let all = memory.states(1).is_some_and(|it| it.len() == FRAMES);
+            let all = memory.states(1).is_some_and(|it| it.len() == FRAMES)
+                && memory.accounts(1).is_some_and(|it| it.len() == FRAMES);
             before && made && again && all && memory.states(0).is_none()
         }));
     }
@@ -284,7 +317,7 @@ mod tests {
     /// A budget is spent and no more; what goes back can be taken again.
     #[test]
     fn a_budget_is_kept() {
-        let budget = Budget::new(Bytes::new(FRAMES + 1));
+        let budget = Budget::new(Bytes::new(3 * FRAMES + 1));
         let memory = ZoneMemory::new(2, 1);
         assert!(memory.is_ok_and(|memory| {
             let first = memory.ready(0, &budget);

@@ -9,10 +9,11 @@
 //!   view, page   what can be seen of it              raw      the little that needs `unsafe`
 //!   compact   moving blocks, on request              holders  who follows when a block moves
 //!   range     pages that are no power of two         bulk     many at a time
+//!   owner     accounts of who has blocks
 //!
 //! # Locking     Ranks, taken upwards only and never from interrupt context:
 //!
-//!   1 control         who builds machines               sleeps, `Control`
+//!   1 control         who builds machines; the table of accounts       sleeps
 //!   2 memcg tree      not there yet
 //!   3 slab cache      not there yet
 //!   4 pcp             page lists of a CPU and zone      spins, `Locked<Pcp>`
@@ -36,6 +37,7 @@ mod holders;
 mod lock;
 mod machine;
 mod memory;
+mod owner;
 mod page;
 mod range;
 mod raw;
@@ -74,9 +76,11 @@ use crate::algo::{
 use crate::linux::{
     address,
     cpu,
+    quietly,
     would, //
 };
 use machine::Machine;
+use owner::Ledger;
 
 pub use build::BuildError;
 pub use compact::{
@@ -89,6 +93,16 @@ pub use early::{
     EarlyError, //
 };
 pub use holders::Held;
+pub use owner::{
+    Account,
+    Counted,
+    GroupId,
+    Open,
+    Owner,
+    Share,
+    UserKind,
+    WrongOwners, //
+};
 pub use range::RangeWish;
 
 pub use crate::algo::zonelist::{
@@ -119,8 +133,11 @@ pub use crate::algo::buddy::{
 pub use crate::algo::machine::Error as DraftError;
 
 /// The manager of one machine.
+#[pin_data]
 pub struct Private {
     machine: Machine,
+    #[pin]
+    ledger: Ledger,
 }
 
 impl Private {
@@ -131,7 +148,17 @@ impl Private {
     /// ENOMEM without memory for its tables.
     pub fn new(arena: Bytes) -> Result<Arc<Self>> {
         let machine = Machine::mirror(arena).map_err(|_| ENOMEM)?;
-        Ok(Arc::new(Self { machine }, GFP_KERNEL)?)
+        Self::of(machine)
+    }
+
+    /// The manager of a machine that nobody has anything of yet.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    fn of(machine: Machine) -> Result<Arc<Self>> {
+        let ledger = Ledger::new()?;
+        Arc::pin_init(pin_init!(Self { machine, ledger <- ledger }), quietly())
     }
 
     /// What the manager goes by: the rules of Linux, with blocks of its own sizes, and without what
@@ -162,7 +189,7 @@ impl Private {
         self.machine.has_shadow()
     }
 
-    /// Works out what every allocation of a kind needs.
+    /// Works out what every allocation of a kind needs; see [`Plan::with_account`] for who has them.
     pub fn plan(&self, asked: Asked) -> Plan {
         Plan::new(&self.machine, asked)
     }

@@ -101,6 +101,7 @@ impl Private {
                 None => (self.on_list(site, pfn), pfn, Order::ZERO),
             },
         };
+        let (owner, last_owner) = self.owner_of(pfn);
         let is_free = matches!(place, PagePlace::Free { head, .. } if head == pfn);
         Some(OnlinePage {
             node: Some(site.node),
@@ -120,6 +121,8 @@ impl Private {
             lru: None,
             swap_backed: false,
             group: None,
+            owner,
+            last_owner,
         })
     }
 

@@ -18,6 +18,7 @@ use super::{
     },
     machine::Machine,
     memory::ZoneMemory,
+    owner::Account,
     Private, //
 };
 use crate::algo::{
@@ -64,6 +65,8 @@ const MOST_MOVED: usize = 32;
 pub struct RangeWish {
     /// Flags, type, node and list; the order is of no matter.
     pub asked: Asked,
+    /// Who is to have them.
+    pub account: Account,
     /// How many pages.
     pub pages: NrPages,
     /// At a multiple of so many pages.
@@ -95,6 +98,7 @@ impl Private {
             }
             match self.range_of(place, site, wish) {
                 Ok(span) => {
+                    site.zone.set_account(span, wish.account);
                     let held = Held::range(place, span);
                     if wish.asked.flags.contains(Flag::Zero) {
                         self.zero(held.block(), held.pages());

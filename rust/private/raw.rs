@@ -3,8 +3,8 @@
 //! What the compiler cannot see: zeroed state is valid, a block's pages belong to one user, and where
 //! a lock of the kernel is nothing at all.
 //!
-//!   Sole     state that one task at a time works on, without SMP and without preemption
-//!   States   the states of a region's frames, in a place where they are published once
+//!   Sole       state that one task at a time works on, without SMP and without preemption
+//!   OfFrames   what is kept of a region's frames, in a place where it is published once
 //!
 //! The only file of the room with `unsafe`. Regions and page lists of a CPU have kibibytes: made
 //! as values they would pass over the kernel's stack, of which a third would be gone, so that they
@@ -44,7 +44,10 @@ use crate::linux::{
     pages::Pages,
     quietly, //
 };
-use crate::seam::AtomicU8;
+use crate::seam::{
+    AtomicU16,
+    AtomicU8, //
+};
 
 // SAFETY: A region is plain numbers, of which all zero are the empty region, as its documentation
 // says.
@@ -53,35 +56,36 @@ unsafe impl Zeroable for Region {}
 // SAFETY: Page lists are plain numbers and flags, for all of which zero is a value.
 unsafe impl Zeroable for Pcp {}
 
-/// A byte for each frame of a region.
-pub(super) type Bytes = [AtomicU8; FRAMES];
+/// What is kept of each of a region's frames.
+pub(super) struct Frames {
+    /// Whether a block that begins there was given out.
+    pub(super) states: [AtomicU8; FRAMES],
+    /// To whom, or to whom the last one was.
+    pub(super) accounts: [AtomicU16; FRAMES],
+}
 
-/// Those bytes, zeroed.
-#[repr(transparent)]
-struct Zeroed(Bytes);
+// SAFETY: States and accounts are atomic numbers, for all of which zero is a value.
+unsafe impl Zeroable for Frames {}
 
-// SAFETY: Bytes, for which zero is a value.
-unsafe impl Zeroable for Zeroed {}
-
-/// The states of a region's frames, once they are allocated.
+/// What is kept of a region's frames, once it is allocated.
 ///
 /// # Invariants
 ///
-/// Null, or what a box of `Zeroed` was turned into, which is ours; once that, never another.
+/// Null, or what a box of `Frames` was turned into, which is ours; once that, never another.
 #[derive(Default)]
-pub(super) struct States(AtomicPtr<Zeroed>);
+pub(super) struct OfFrames(AtomicPtr<Frames>);
 
-impl States {
-    /// The states, if there are any; the load pairs with the exchange in `make`.
+impl OfFrames {
+    /// What is kept, if anything is; the load pairs with the exchange in `make`.
     #[inline]
-    pub(super) fn get(&self) -> Option<&Bytes> {
-        let states = NonNull::new(self.0.load(Ordering::Acquire))?;
+    pub(super) fn get(&self) -> Option<&Frames> {
+        let frames = NonNull::new(self.0.load(Ordering::Acquire))?;
         // SAFETY: By the invariant a box that stays ours until `self` is dropped; nothing of it is
         // changed but through atomics.
-        Some(unsafe { &states.as_ref().0 })
+        Some(unsafe { frames.as_ref() })
     }
 
-    /// Allocates the states if there are none; of two who do so at a time one has its own dropped,
+    /// Allocates it, zeroed, if there is none; of two who do so at a time one has its own dropped,
     /// which the answer `false` says.
     ///
     /// # Errors
@@ -91,26 +95,26 @@ impl States {
         if self.get().is_some() {
             return Ok(false);
         }
-        let states = KVBox::into_raw(KVBox::<Zeroed>::zeroed(quietly())?);
+        let frames = KVBox::into_raw(KVBox::<Frames>::zeroed(quietly())?);
         let (success, failure) = (Ordering::Release, Ordering::Relaxed);
         let kept = self
             .0
-            .compare_exchange(null_mut(), states, success, failure);
+            .compare_exchange(null_mut(), frames, success, failure);
         // INVARIANT: was null, and is of a box.
         if kept.is_err() {
             // SAFETY: Of the box above, and nobody else has seen it.
-            drop(unsafe { KVBox::from_raw(states) });
+            drop(unsafe { KVBox::from_raw(frames) });
         }
         Ok(kept.is_ok())
     }
 }
 
-impl Drop for States {
+impl Drop for OfFrames {
     fn drop(&mut self) {
-        let states = *self.0.get_mut();
-        if !states.is_null() {
+        let frames = *self.0.get_mut();
+        if !frames.is_null() {
             // SAFETY: By the invariant it is of a box and ours, and nobody else is left.
-            drop(unsafe { KVBox::from_raw(states) });
+            drop(unsafe { KVBox::from_raw(frames) });
         }
     }
 }

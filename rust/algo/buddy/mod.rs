@@ -38,6 +38,7 @@
 //! # Reference   mm/page_alloc.c: struct free_area, __free_one_page(), expand(): the same blocks,
 //!               by other means.
 
+pub mod account;
 pub mod compact_list;
 pub mod frame;
 pub mod guarded;

@@ -17,6 +17,7 @@
 use core::ops::ControlFlow;
 
 use super::{
+    account::Account,
     frame::WrongFree,
     guarded::Guarded,
     pcp::Event,
@@ -260,6 +261,12 @@ impl Plan {
         }
     }
 
+    /// The same for whoever has this account, who keeps it open while there is a block.
+    pub const fn with_account(mut self, account: Account) -> Self {
+        self.want.account = account;
+        self
+    }
+
     /// The request.
     pub const fn asked(&self) -> &Asked {
         &self.asked
@@ -295,6 +302,7 @@ pub struct Block {
 fn want<M>(plan: &Plan, site: &Site<M>, preferred: NodeId, flags: AllocFlags) -> Want {
     let mut want = Want::new(plan.asked.order, plan.asked.migratetype, flags);
     want.is_hit = site.node == preferred;
+    want.account = plan.want.account;
     want
 }
 

@@ -16,6 +16,7 @@
 //!               broken up only if no region has a broken one that fits.
 //! # Reference   `mm/page_alloc.c`: `rmqueue()`, `rmqueue_bulk()`, `free_frozen_page_commit()`.
 
+mod accounts;
 mod bulk;
 mod check;
 pub mod compact;
@@ -30,6 +31,10 @@ mod search;
 mod settle;
 mod used;
 
+pub use accounts::{
+    Noted,
+    Owned, //
+};
 pub use check::Violation;
 pub use figures::{
     flag,
@@ -38,6 +43,7 @@ pub use figures::{
 };
 
 use super::{
+    account::Account,
     frame::State,
     guarded::Guarded,
     pcp::{
@@ -64,6 +70,7 @@ use crate::algo::{
     },
 };
 use crate::seam::{
+    AtomicU16,
     AtomicU64,
     AtomicU8,
     Relaxed, //
@@ -117,6 +124,33 @@ pub trait Memory {
         self.huge_states().get(block)
     }
 
+    /// A number for each frame of a region, zero at first: the account of the block that starts there,
+    /// or started there last; as long as [`Memory::states`], and `None` when that is.
+    fn accounts(&self, region: usize) -> Option<&[AtomicU16]>;
+
+    /// A number for each pageblock, zero at first: the accounts of blocks that are not smaller.
+    fn huge_accounts(&self) -> &[AtomicU16];
+
+    /// State and account of a block that starts with this frame: found together, they cost little
+    /// more than one of them.
+    #[inline]
+    fn noted(&self, frame: FrameIdx, order: Order) -> Option<Noted<'_>> {
+        Some(Noted {
+            state: self.state_of(frame, order)?,
+            account: self.account_of(frame, order)?,
+        })
+    }
+
+    /// The number of a block that starts with this frame.
+    #[inline]
+    fn account_of(&self, frame: FrameIdx, order: Order) -> Option<&AtomicU16> {
+        if order < PAGEBLOCK_ORDER {
+            return self.accounts(frame.region())?.get(frame.offset().get());
+        }
+        let block = frame.index() >> PAGEBLOCK_ORDER.get();
+        self.huge_accounts().get(block)
+    }
+
     /// The lists of a CPU.
     fn lists(&self, cpu: usize) -> Option<&Self::Lists>;
 
@@ -142,12 +176,14 @@ pub struct Want {
     list: ListIdx,
     /// What is noted of the frame.
     state: State,
+    /// Who is to have the block.
+    pub account: Account,
     /// Whether the zone's node is the one that was preferred.
     pub is_hit: bool,
 }
 
 impl Want {
-    /// A block of the preferred node.
+    /// A block of the preferred node, for nobody who is known.
     pub const fn new(order: Order, migratetype: Migratetype, flags: AllocFlags) -> Self {
         Self {
             order,
@@ -155,6 +191,7 @@ impl Want {
             flags,
             list: ListIdx::at(order, ListIdx::place_of(migratetype)),
             state: State::given(order, migratetype),
+            account: Account::NONE,
             is_hit: true,
         }
     }
@@ -277,11 +314,11 @@ impl<M: Memory> Zone<M> {
     pub(super) fn alloc_listed(&self, cpu: usize, want: &Want) -> Option<FrameIdx> {
         self.memory.lists(cpu)?.with(|pcp| {
             let frame = FrameIdx::new(pcp.peek(want.list)?);
-            let state = self.memory.state_of(frame, want.order)?;
-            if state.load(Relaxed) != State::NONE.byte() {
+            let noted = self.memory.noted(frame, want.order)?;
+            if noted.state.load(Relaxed) != State::NONE.byte() {
                 return None;
             }
-            state.store(want.state.byte(), Relaxed);
+            noted.give(want);
             pcp.pop_recent(want.list);
             note_list(pcp, want);
             Some(frame)
@@ -347,13 +384,13 @@ impl<M: Memory> Zone<M> {
     #[inline]
     fn hand_out(&self, frame: u32, want: &Want) -> Result<FrameIdx, Miss> {
         let at = FrameIdx::new(frame);
-        let Some(state) = self.memory.state_of(at, want.order) else {
+        let Some(noted) = self.memory.noted(at, want.order) else {
             return Err(Miss::NotReady(at.region()));
         };
-        if state.load(Relaxed) != State::NONE.byte() {
+        if noted.state.load(Relaxed) != State::NONE.byte() {
             return Err(Miss::Corrupt(at));
         }
-        state.store(want.state.byte(), Relaxed);
+        noted.give(want);
         Ok(at)
     }
 

@@ -5,7 +5,7 @@
 //!   address -> pfn -> section -> node, zone -> pageblock -> block -> page -> who has it
 //!
 //! # Locking     none: copies.
-//! # Cost        a quarter of a KiB; the path of a group is the caller's storage.
+//! # Cost        a third of a KiB; the path of a group is the caller's storage.
 //! # Limits      the names of page flags are the manager's.
 //! # Reference   `include/linux/mm_types.h`: `struct page`; `include/linux/page-flags.h`;
 //!               Documentation/admin-guide/mm/pagemap.rst.
@@ -14,6 +14,7 @@ use super::{
     Pageblock,
     PcpList, //
 };
+use crate::algo::buddy::account::Owner;
 use crate::algo::units::{
     named,
     NodeId,
@@ -172,6 +173,10 @@ pub struct OnlinePage {
     pub swap_backed: bool,
     /// The group it is charged to.
     pub group: Option<PageGroup>,
+    /// Whose it is, where the manager keeps accounts.
+    pub owner: Option<Owner>,
+    /// Whose it was, as far as that is known of a page that nobody has.
+    pub last_owner: Option<Owner>,
 }
 
 /// All that is known of a page.

@@ -3,7 +3,7 @@
 //! The private page allocator as benchmarks measure it.
 //!
 //! # Cost        what any other user of it pays: the lock of the CPU's lists, the watermark of the
-//!               preferred zone, events by list and node, the state of the frame.
+//!               preferred zone, events by list and node, the state of the frame, its owner.
 //! # Limits      the request is planned once, before anything is timed, as callers of the allocator
 //!               may; Linux works its flags out at each call.
 //! # Reference   `rust/private/mod.rs`.
@@ -20,24 +20,24 @@ use crate::lab::{
 use crate::linux::quietly;
 use crate::private::{
     Block,
-    Plan,
-    Private, //
+    Open,
+    Plan, //
 };
 
 /// Places for blocks of one kind.
 pub struct Slots {
-    manager: Arc<Private>,
+    owner: Arc<Open>,
     plan: Plan,
     blocks: KVVec<Option<Block>>,
 }
 
 impl Slots {
-    /// Places for so many blocks.
-    pub(super) fn new(manager: Arc<Private>, plan: Plan, count: usize) -> Result<Self, Refusal> {
+    /// Places for so many blocks of an owner.
+    pub(super) fn new(owner: Arc<Open>, plan: Plan, count: usize) -> Result<Self, Refusal> {
         let blocks = KVVec::from_elem(None, count, quietly()).map_err(|_| Refusal::NoTable)?;
         Ok(Self {
-            manager,
-            plan,
+            plan: plan.with_account(owner.account()),
+            owner,
             blocks,
         })
     }
@@ -52,7 +52,7 @@ impl bench::Slots for Slots {
         let Some(place) = self.blocks.get_mut(at).filter(|it| it.is_none()) else {
             return false;
         };
-        *place = self.manager.alloc(&self.plan).ok();
+        *place = self.owner.manager().alloc(&self.plan).ok();
         place.is_some()
     }
 
@@ -60,7 +60,7 @@ impl bench::Slots for Slots {
     fn free(&mut self, at: usize) {
         let block = self.blocks.get_mut(at).and_then(Option::take);
         if let Some(block) = block {
-            let freed = self.manager.free(block, self.plan.asked().order);
+            let freed = self.owner.manager().free(block, self.plan.asked().order);
             debug_assert!(freed.is_ok());
         }
     }
@@ -68,7 +68,9 @@ impl bench::Slots for Slots {
     #[inline]
     fn fill(&mut self, from: usize, to: usize) -> bool {
         let places = self.blocks.get_mut(from..to);
-        let filled = places.map_or(0, |places| self.manager.alloc_bulk(&self.plan, places));
+        let filled = places.map_or(0, |places| {
+            self.owner.manager().alloc_bulk(&self.plan, places)
+        });
         (from + filled..to).all(|at| self.alloc(at))
     }
 
@@ -84,7 +86,10 @@ impl bench::Slots for Slots {
                 count += 1;
             }
             let (blocks, _) = blocks.split_at(count);
-            let freed = self.manager.free_bulk(blocks, self.plan.asked().order);
+            let freed = self
+                .owner
+                .manager()
+                .free_bulk(blocks, self.plan.asked().order);
             debug_assert!(freed.is_ok());
         }
     }

@@ -2,8 +2,8 @@
 
 //! A block of the private manager that somebody holds.
 //!
-//! # Cost        40 bytes, and a reference to the manager, which all blocks share; see
-//!               private/holders.rs for what a movable block takes.
+//! # Cost        40 bytes, and a reference to the account of its owner, which the blocks of a command
+//!               share; see private/holders.rs for what a movable block takes.
 //! # Reference   `rust/private/mod.rs`.
 
 use core::num::NonZeroU64;
@@ -31,14 +31,16 @@ use crate::lab::{
 };
 use crate::private::{
     Block,
+    Counted,
     Held,
+    Open,
     Private,
     WrongFree, //
 };
 
 /// A block that is freed when it is dropped.
 pub struct Holding {
-    manager: Arc<Private>,
+    owner: Arc<Open>,
     /// `None` once it was freed.
     held: Option<Held>,
     /// The pattern that it was filled with.
@@ -47,12 +49,16 @@ pub struct Holding {
 
 impl Holding {
     /// Takes over what was allocated just now.
-    pub(super) fn new(manager: Arc<Private>, held: Held) -> Self {
+    pub(super) fn new(owner: Arc<Open>, held: Held) -> Self {
         Self {
-            manager,
+            owner,
             held: Some(held),
             filled: None,
         }
+    }
+
+    fn manager(&self) -> &Private {
+        self.owner.manager()
     }
 
     /// The block.
@@ -60,14 +66,21 @@ impl Holding {
         self.held.as_ref().map(Held::block)
     }
 
+    /// Adds it to what its owner has.
+    pub(super) fn count(&self, shares: &mut Counted) {
+        if let Some(held) = &self.held {
+            let account = self.owner.account();
+            self.manager().each_block(held, |order| {
+                // What was opened since the table was measured is not in the count yet.
+                shares.add(account, order.nr_pages());
+            });
+        }
+    }
+
     /// Frees all of these, of one manager.
     pub(super) fn free_all(holdings: &mut [Option<Self>]) {
-        let Some(manager) = holdings
-            .iter()
-            .flatten()
-            .next()
-            .map(|it| it.manager.clone())
-        else {
+        let mut owners = holdings.iter().flatten().map(|it| &it.owner);
+        let Some(manager) = owners.next().map(|it| it.manager().clone()) else {
             return;
         };
         let all = holdings.iter().flatten().filter_map(|it| it.held.as_ref());
@@ -91,7 +104,7 @@ fn warn_if_wrong(freed: Result<(), WrongFree>) {
 impl Drop for Holding {
     fn drop(&mut self) {
         if let Some(held) = self.held.take() {
-            warn_if_wrong(self.manager.let_go(&held));
+            warn_if_wrong(self.manager().let_go(&held));
         }
     }
 }
@@ -103,9 +116,9 @@ impl lab::Holding for Holding {
         };
         // One look at where it is: compaction may move it at any moment.
         let block = held.block();
-        let (node, zone) = self.manager.place(block).unzip();
+        let (node, zone) = self.manager().place(block).unzip();
         Place {
-            pfn: self.manager.pfn(block),
+            pfn: self.manager().pfn(block),
             order: held.order(),
             node,
             zone,
@@ -116,7 +129,7 @@ impl lab::Holding for Holding {
         let Some(held) = &self.held else {
             return false;
         };
-        let first = self.manager.pfn(held.block());
+        let first = self.manager().pfn(held.block());
         let offset = first.and_then(|first| pfn.checked_sub(first));
         offset.is_some_and(|offset| offset < held.pages())
     }
@@ -131,7 +144,7 @@ impl lab::Holding for Holding {
 
     fn fill(&mut self, first: NonZeroU64) -> bool {
         let held = self.held.as_ref();
-        let is_filled = held.is_some_and(|it| self.manager.fill(it, first.get()));
+        let is_filled = held.is_some_and(|it| self.manager().fill(it, first.get()));
         self.filled = is_filled.then_some(first);
         is_filled
     }
@@ -140,14 +153,14 @@ impl lab::Holding for Holding {
         let Some((held, first)) = self.held.as_ref().zip(self.filled) else {
             return Contents::Unknown;
         };
-        match self.manager.first_wrong(held, first.get()) {
+        match self.manager().first_wrong(held, first.get()) {
             None => Contents::Intact,
             Some(page) => Contents::Wrong(page),
         }
     }
 
     fn address(&self) -> Option<Address> {
-        self.manager.address(self.held.as_ref()?.block())
+        self.manager().address(self.held.as_ref()?.block())
     }
 
     fn pages(&self, _from: NrPages) -> impl Iterator<Item = AreaPage> {

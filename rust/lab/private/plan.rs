@@ -4,6 +4,8 @@
 //!
 //! # Reference   lab/mod.rs: [`Plan`](super::super::Plan).
 
+use kernel::sync::Arc;
+
 use crate::algo::{
     command::RangeWish,
     snapshot::would::Asked,
@@ -19,12 +21,16 @@ use crate::lab::Refusal;
 use crate::linux::PAGE_SHIFT;
 use crate::private::{
     self,
-    Miss, //
+    Account,
+    Miss,
+    Open, //
 };
 
 /// A request that the manager takes.
 pub struct Plan {
     pub(super) plan: private::Plan,
+    /// Who is to have what it gets.
+    pub(super) owner: Arc<Open>,
     /// What is wanted instead of a block.
     pub(super) range: Option<private::RangeWish>,
     /// What it takes of memory.
@@ -38,13 +44,18 @@ pub struct Plan {
 /// # Errors
 ///
 /// [`Refusal::Align`].
-pub(super) fn range_of(wish: &RangeWish, asked: Asked) -> Result<private::RangeWish, Refusal> {
+pub(super) fn range_of(
+    wish: &RangeWish,
+    asked: Asked,
+    account: Account, //
+) -> Result<private::RangeWish, Refusal> {
     let page = 1 << PAGE_SHIFT;
     let pages_up = |bytes: usize| bytes.div_ceil(page);
     let align = wish.align.map_or(0, |it| pages_up(it.bytes().get()));
     let align = Order::up_to(Order::MAX).find(|order| order.nr_pages().get() >= align);
     Ok(private::RangeWish {
         asked,
+        account,
         pages: NrPages::new(pages_up(wish.size.get())),
         align: align.ok_or(Refusal::Align(Order::MAX))?,
         min: wish.min.map(|it| Pfn::new(pages_up(it.get()))),

@@ -7,6 +7,7 @@
 
 pub(crate) use shuttle::sync::atomic::{
     AtomicIsize,
+    AtomicU16,
     AtomicU32,
     AtomicU64,
     AtomicU8,

@@ -21,6 +21,7 @@ use crate::algo::buddy::zone::{
 };
 use crate::algo::buddy::PAGEBLOCKS;
 use crate::seam::{
+    AtomicU16,
     AtomicU64,
     AtomicU8, //
 };
@@ -46,6 +47,8 @@ pub struct Storage {
     types: Vec<AtomicU8>,
     huge_states: Vec<AtomicU8>,
     states: Vec<Vec<AtomicU8>>,
+    huge_accounts: Vec<AtomicU16>,
+    accounts: Vec<Vec<AtomicU16>>,
     lists: Vec<Lock<Pcp>>,
 }
 
@@ -66,6 +69,8 @@ impl Storage {
             types: zeroed(regions * PAGEBLOCKS),
             huge_states: zeroed(regions * PAGEBLOCKS),
             states: (0..regions).map(|_| zeroed(frames)).collect(),
+            huge_accounts: zeroed(regions * PAGEBLOCKS),
+            accounts: (0..regions).map(|_| zeroed(frames)).collect(),
             lists: (0..cpus).map(|_| lists()).collect(),
         }
     }
@@ -97,6 +102,14 @@ impl Memory for Storage {
 
     fn huge_states(&self) -> &[AtomicU8] {
         &self.huge_states
+    }
+
+    fn accounts(&self, region: usize) -> Option<&[AtomicU16]> {
+        self.accounts.get(region).map(Vec::as_slice)
+    }
+
+    fn huge_accounts(&self) -> &[AtomicU16] {
+        &self.huge_accounts
     }
 
     fn lists(&self, cpu: usize) -> Option<&Lock<Pcp>> {

@@ -3,14 +3,14 @@
 //! Zones of the private manager on the host: their storage on the heap, and locks of the host.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, AtomicU8};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicU8};
 use std::sync::{Mutex, OnceLock};
 
 use crate::algo::buddy::guarded::Guarded;
 use crate::algo::buddy::pcp::{Pcp, Tuning};
 use crate::algo::buddy::region::Region;
-use crate::algo::buddy::zone::{index_words, Memory, Zone};
-use crate::algo::buddy::{FRAMES, PAGEBLOCKS};
+use crate::algo::buddy::zone::{index_words, Memory, Noted, Zone};
+use crate::algo::buddy::{FRAMES, PAGEBLOCKS, PAGEBLOCK_ORDER};
 use crate::algo::units::{FrameIdx, Order};
 
 /// A lock of the host.
@@ -54,8 +54,11 @@ impl<T> Guarded<T> for Mutex<T> {
     }
 }
 
-/// The states of a region's frames.
-type States = Box<[AtomicU8; FRAMES]>;
+/// What is kept of each of a region's frames.
+struct Frames {
+    states: Box<[AtomicU8; FRAMES]>,
+    accounts: Box<[AtomicU16; FRAMES]>,
+}
 
 /// The storage of a zone; locks of regions are `R`, those of a CPU's lists are `P`.
 ///
@@ -66,7 +69,8 @@ pub struct HostMemory<R, P> {
     index: Vec<AtomicU64>,
     types: Vec<AtomicU8>,
     huge_states: Vec<AtomicU8>,
-    states: Vec<OnceLock<States>>,
+    huge_accounts: Vec<AtomicU16>,
+    frames: Vec<OnceLock<Frames>>,
     lists: Vec<P>,
 }
 
@@ -83,7 +87,8 @@ impl<R: Lock<Region>, P: Lock<Pcp>> HostMemory<R, P> {
             index: zeroed(index_words(regions)),
             types: zeroed(regions * PAGEBLOCKS),
             huge_states: zeroed(regions * PAGEBLOCKS),
-            states: zeroed(regions),
+            huge_accounts: zeroed(regions * PAGEBLOCKS),
+            frames: zeroed(regions),
             lists: (0..cpus).map(|_| P::new(Pcp::new(tuning))).collect(),
         }
     }
@@ -91,8 +96,11 @@ impl<R: Lock<Region>, P: Lock<Pcp>> HostMemory<R, P> {
     /// Allocates the states of a region, which a zone says are not ready.
     #[cold]
     pub fn prepare(&self, region: usize) {
-        if let Some(states) = self.states.get(region) {
-            states.get_or_init(|| Box::new([const { AtomicU8::new(0) }; FRAMES]));
+        if let Some(frames) = self.frames.get(region) {
+            frames.get_or_init(|| Frames {
+                states: Box::new([const { AtomicU8::new(0) }; FRAMES]),
+                accounts: Box::new([const { AtomicU16::new(0) }; FRAMES]),
+            });
         }
     }
 }
@@ -118,19 +126,44 @@ impl<R: Lock<Region>, P: Lock<Pcp>> Memory for HostMemory<R, P> {
     }
 
     fn states(&self, region: usize) -> Option<&[AtomicU8]> {
-        Some(self.states.get(region)?.get()?.as_slice())
+        Some(self.frames.get(region)?.get()?.states.as_slice())
     }
 
     #[inline]
     fn state(&self, frame: FrameIdx) -> Option<&AtomicU8> {
-        self.states
+        self.frames
             .get(frame.region())?
             .get()?
+            .states
             .get(frame.offset().get())
     }
 
     fn huge_states(&self) -> &[AtomicU8] {
         &self.huge_states
+    }
+
+    #[inline]
+    fn noted(&self, frame: FrameIdx, order: Order) -> Option<Noted<'_>> {
+        if order < PAGEBLOCK_ORDER {
+            let frames = self.frames.get(frame.region())?.get()?;
+            let at = frame.offset().get();
+            return Some(Noted {
+                state: frames.states.get(at)?,
+                account: frames.accounts.get(at)?,
+            });
+        }
+        Some(Noted {
+            state: self.state_of(frame, order)?,
+            account: self.account_of(frame, order)?,
+        })
+    }
+
+    fn accounts(&self, region: usize) -> Option<&[AtomicU16]> {
+        Some(self.frames.get(region)?.get()?.accounts.as_slice())
+    }
+
+    fn huge_accounts(&self) -> &[AtomicU16] {
+        &self.huge_accounts
     }
 
     #[inline]

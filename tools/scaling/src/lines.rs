@@ -42,6 +42,8 @@ pub enum Kind {
     Types,
     /// The states of frames and pageblocks.
     States,
+    /// The accounts of frames and pageblocks.
+    Accounts,
     /// A region and its lock.
     Region,
     /// The page lists of a CPU.
@@ -53,13 +55,14 @@ impl Kind {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Count,
         Self::Marks,
         Self::Index,
         Self::Summaries,
         Self::Types,
         Self::States,
+        Self::Accounts,
         Self::Region,
         Self::Lists,
     ];
@@ -73,6 +76,7 @@ impl Kind {
             Self::Summaries => "summaries",
             Self::Types => "types",
             Self::States => "states",
+            Self::Accounts => "accounts",
             Self::Region => "region",
             Self::Lists => "lists",
         }

@@ -92,6 +92,7 @@ macro_rules! noted {
 
 noted! {
     AtomicIsize(isize),
+    AtomicU16(u16),
     AtomicU32(u32),
     AtomicU64(u64),
     AtomicU8(u8),

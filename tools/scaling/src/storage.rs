@@ -40,6 +40,7 @@ use crate::lines::{
     Kind, //
 };
 use crate::seam::{
+    AtomicU16,
     AtomicU64,
     AtomicU8, //
 };
@@ -160,7 +161,14 @@ pub struct Storage {
     index: Aligned<AtomicU64>,
     types: Aligned<AtomicU8>,
     huge_states: Aligned<AtomicU8>,
-    states: Vec<OnceCell<Aligned<AtomicU8>>>,
+    huge_accounts: Aligned<AtomicU16>,
+    frames: Vec<OnceCell<Frames>>,
+}
+
+/// What is kept of each of a region's frames.
+struct Frames {
+    states: Aligned<AtomicU8>,
+    accounts: Aligned<AtomicU16>,
 }
 
 impl Storage {
@@ -178,7 +186,8 @@ impl Storage {
             index: Aligned::new(index_words(regions), Kind::Index),
             types: Aligned::new(regions * PAGEBLOCKS, Kind::Types),
             huge_states: Aligned::new(regions * PAGEBLOCKS, Kind::States),
-            states: std::iter::repeat_with(OnceCell::new)
+            huge_accounts: Aligned::new(regions * PAGEBLOCKS, Kind::Accounts),
+            frames: std::iter::repeat_with(OnceCell::new)
                 .take(regions)
                 .collect(),
         };
@@ -189,7 +198,10 @@ impl Storage {
 
     /// Allocates the states of a region, which a zone says are not ready.
     pub fn prepare(&self, region: usize) {
-        self.states[region].get_or_init(|| Aligned::new(FRAMES, Kind::States));
+        self.frames[region].get_or_init(|| Frames {
+            states: Aligned::new(FRAMES, Kind::States),
+            accounts: Aligned::new(FRAMES, Kind::Accounts),
+        });
     }
 }
 
@@ -214,11 +226,19 @@ impl Memory for Storage {
     }
 
     fn states(&self, region: usize) -> Option<&[AtomicU8]> {
-        Some(self.states.get(region)?.get()?.get())
+        Some(self.frames.get(region)?.get()?.states.get())
     }
 
     fn huge_states(&self) -> &[AtomicU8] {
         self.huge_states.get()
+    }
+
+    fn accounts(&self, region: usize) -> Option<&[AtomicU16]> {
+        Some(self.frames.get(region)?.get()?.accounts.get())
+    }
+
+    fn huge_accounts(&self) -> &[AtomicU16] {
+        self.huge_accounts.get()
     }
 
     fn lists(&self, cpu: usize) -> Option<&ListsLock> {

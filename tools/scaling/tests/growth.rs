@@ -47,7 +47,13 @@ fn one_cpu_hands_nothing_over() {
 fn regions_are_not_shared() {
     for order in [0, 3] {
         for cost in costs(order, Pattern::Random, 32) {
-            for kind in [Kind::Region, Kind::States, Kind::Types, Kind::Lists] {
+            for kind in [
+                Kind::Region,
+                Kind::States,
+                Kind::Accounts,
+                Kind::Types,
+                Kind::Lists,
+            ] {
                 assert_eq!(of(&cost, kind), 0.0, "order {order}, {}", kind.name());
             }
         }

@@ -93,6 +93,8 @@ impl<M: Memory> Zone<M> {
             self.end_move(from, order, false);
             return Moved::NoTarget;
         };
+        // Whoever holds the block finds its account at either end.
+        self.take_account(from, to, order);
         let moved = mover.move_block(from, to, order);
         self.end_move(to, order, !moved);
         self.end_move(from, order, moved);

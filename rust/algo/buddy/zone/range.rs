@@ -18,6 +18,7 @@
 
 use super::{
     super::{
+        account::Account,
         frame::{
             State,
             WrongFree, //
@@ -176,6 +177,8 @@ impl<M: Memory> Zone<M> {
             return Err(Miss::Corrupt(corrupt));
         }
         for (at, order) in span.blocks(self.max_order) {
+            // Whose it is the caller notes: see `set_account`.
+            self.note_account(at, order, Account::NONE);
             if let Some(state) = self.memory.state_of(at, order) {
                 state.store(State::given(order, migratetype).byte(), Relaxed);
             }
