@@ -38,6 +38,10 @@ module! {
             default: 64,
             description: "What the private manager takes of each node, in MiB; at most a quarter",
         },
+        poison: u8 {
+            default: 0,
+            description: "1 to fill free pages of the private manager, and to look for changes",
+        },
     },
 }
 
@@ -60,7 +64,11 @@ impl kernel::Module for Oxmm {
         }
         let arena_mb = linux::parameter(module_parameters::arena_mb.value());
         let max = max_bytes();
-        let private = private::Control::new(Bytes::from_mib(arena_mb), max)?;
+        let free = match module_parameters::poison.value() {
+            0 => private::FreePages::AsLeft,
+            _ => private::FreePages::Poisoned,
+        };
+        let private = private::Control::new(Bytes::from_mib(arena_mb), max, free)?;
         let rooms = KBox::new(debugfs::Rooms::new(private, max)?, GFP_KERNEL)?.into();
         Ok(Self {
             _files: debugfs::create(rooms)?,

@@ -45,6 +45,7 @@ set -- \
 	oxmm_private_holders \
 	oxmm_private_memory \
 	oxmm_private_owner \
+	oxmm_private_poison \
 	oxmm_slub \
 	oxmm_thread \
 	oxmm_typed_cache \

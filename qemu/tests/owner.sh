@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
 # Whose the pages of the private manager are: the view `owners` beside what is held and beside what
-# the zones have given out, `page` by the page, and that `check` agrees with all of it.
+# the zones have given out, `page` by the page, and that `check` agrees with all of it. Then poison: pages
+# that change while they are free are found, named with their last owner, and kept out of use.
 # shellcheck source=qemu/tests/lib.sh
 . "${0%/*}/lib.sh"
 PRIVATE=$OXMM/private
@@ -135,11 +136,133 @@ storm_leaves_all_well() {
 drain" && nobody
 }
 
-plan 7
+# ---- Poison -----------------------------------------------------------------------
+
+load() { insmod "$MODULE" "$@"; }
+
+reload() { rmmod oxmm && load "$@"; }
+
+# count NAME: of vmstat.
+count() { awk -v name="$1" '$1 == name { print $4 }' "$PRIVATE/vmstat"; }
+
+# all_clean: nothing was found, whatever was done.
+all_clean() {
+	[ "$(count poison_single_bit) $(count poison_corruption) $(count nr_bad_pages)" = "0 0 0" ] && return
+	note "$(grep -e poison -e bad "$PRIVATE/vmstat")"
+	return 1
+}
+
+# fill NODE: takes its pages, fewer and fewer at a time, until there are none.
+fill() {
+	local count=4096
+	while [ $count -gt 0 ]; do
+		ctl "alloc pages node=$1 count=$count gfp=GFP_KERNEL|__GFP_THISNODE|__GFP_NORETRY" || count=$((count / 4))
+	done
+	[ "$(held)" -gt 0 ]
+}
+
+# free_pair NODE: sets `pfn` to the first of two free pages, which lab:was had last.
+free_pair() {
+	ctl "alloc pages order=1 node=$1 gfp=GFP_KERNEL|__GFP_THISNODE tag=was" || return 1
+	pfn=$(awk '$9 == "was" { print $5 }' "$PRIVATE/live")
+	ctl "free tag=was" && ctl drain
+}
+
+# One bit in a page, some bytes in the next: both are found when the node is filled, by name.
+damage_is_found() {
+	local node pfn bad=0
+	for node in $(nodes_with_memory); do
+		free_pair "$node" || return 1
+		ctl "poke pfn=$pfn offset=12 value=0xab
+poke pfn=$((pfn + 1)) offset=5 value=0
+poke pfn=$((pfn + 1)) offset=7 value=1" || return 1
+		grep -q 'wrote 0x01 for 0xaa' "$PRIVATE/result" || return 1
+		fill "$node" && ctl "free all" || return 1
+		bad=$((bad + 2))
+		if ! grep -q "poison   page $pfn: single bit error at offset 12: ab, last owner lab:was\$" "$PRIVATE/check" ||
+			! grep -q "poison   page $((pfn + 1)): memory corruption at offset 5 to 7: 00 aa 01, last owner lab:was\$" "$PRIVATE/check"; then
+			note "node $node, page $pfn: $(cat "$PRIVATE/check")"
+			return 1
+		fi
+		[ "$(count poison_single_bit) $(count poison_corruption) $(count nr_bad_pages)" = "$((bad / 2)) $((bad / 2)) $bad" ] || return 1
+		[ "$(rows)" = "bad $bad $bad" ] && [ "$(in_use)" -ge $bad ] || { note "$(rows)"; return 1; }
+		ask page "pfn=$pfn" && [ "$(value owner) $(value state)" = "bad allocated" ] || return 1
+		awk '$2 != "poison" && $3 != "ok" && NR > 1 { bad = 1 } END { exit bad }' "$PRIVATE/check" || return 1
+		dmesg | grep -q "oxmm: page $pfn: single bit error at offset 12" || return 1
+	done
+}
+
+# One by one and all: then they are as others, and everything can be had again.
+damage_is_taken_back() {
+	local pfn
+	pfn=$(awk '$2 == "poison" { sub(":", "", $4); print $4; exit }' "$PRIVATE/check")
+	refused ENOENT "unpoison pfn=1000000000" && refused ENOENT "unpoison pfn=$((pfn + 2))" || return 1
+	ctl "unpoison pfn=$pfn" || return 1
+	grep -q "page $pfn:" "$PRIVATE/check" && return 1
+	ctl "unpoison all
+drain" && nobody && [ "$(count nr_bad_pages)" = 0 ]
+}
+
+# A page of a block that is not a single one: the others are free, and can be had.
+one_page_of_a_block() {
+	local pfn order free
+	for order in 3 9; do
+		ctl "alloc pages order=$order tag=was" || return 1
+		pfn=$(awk '$9 == "was" { print $5 }' "$PRIVATE/live")
+		ctl "free all
+drain" || return 1
+		free=$(in_use)
+		ctl "poke pfn=$((pfn + 6)) offset=4095 value=0x55" || return 1
+		while ! grep -q "page $((pfn + 6)):" "$PRIVATE/check"; do
+			ctl "alloc pages order=$order" || return 1
+		done
+		ctl "free all
+drain" && [ $(($(in_use) - free)) -eq 1 ] || return 1
+		ctl "unpoison all
+drain" && [ "$(in_use)" -eq "$free" ] && nobody || return 1
+	done
+}
+
+pokes_are_refused() {
+	local pfn=''
+	ctl "alloc pages tag=mine" || return 1
+	pfn=$(awk '$9 == "mine" { print $5 }' "$PRIVATE/live")
+	refused EBUSY "poke pfn=$pfn offset=0 value=1" && refused ENOENT "poke pfn=1000000000 offset=0 value=1" &&
+		refused ERANGE "poke pfn=$pfn offset=65536 value=1" && refused ERANGE "poke pfn=$pfn offset=0 value=256" &&
+		refused EINVAL "poke pfn=$pfn value=1" && ctl "free all" || return 1
+	SIDE=$LINUX
+	refused EOPNOTSUPP "poke pfn=$pfn offset=0 value=1" && refused EOPNOTSUPP "unpoison all"
+	pfn=$?
+	SIDE=$PRIVATE
+	return $pfn
+}
+
+# Without poison=1 nobody looks.
+without_poison() {
+	local pfn
+	reload && refused EOPNOTSUPP "unpoison all" || return 1
+	[ -z "$(count nr_bad_pages)" ] || return 1
+	pfn=$(awk 'NR == 2 { print $3 }' "$PRIVATE/zones")
+	ctl "poke pfn=$pfn offset=0 value=1
+alloc pages order=3 count=4
+free all
+drain" && nobody
+}
+
+storm_finds_nothing() { every_kind_is_counted && storm_leaves_all_well && all_clean; }
+
+plan 14
 check "owners: nobody has anything" nobody
 check "owners: every order, type and node is counted, and the sum is what is in use" every_kind_is_counted
 check "owners: 1500 of them have a line each" many_owners
 check "page: says whose it is, and was" page_names_owner
 check "owners: what failed and what is over leave nothing" nothing_is_left_behind
 check "owners: a storm from all CPUs leaves all well" storm_leaves_all_well
+check "poison: the module loads with it" reload poison=1
+check "poison: a storm from all CPUs finds nothing" storm_finds_nothing
+check "poison: what changes while it is free is found, named and kept out" damage_is_found
+check "poison: pages are taken back into use" damage_is_taken_back
+check "poison: of a block one page is kept out" one_page_of_a_block
+check "poison: pokes of what is not free are refused" pokes_are_refused
+check "poison: without it nothing is looked at" without_poison
 check "nothing is held" [ "$(held)" -eq 0 ]

@@ -97,7 +97,8 @@ pub use value::{
 
 use crate::algo::units::{
     Bytes,
-    Order, //
+    Order,
+    Pfn, //
 };
 use args::Args;
 
@@ -128,6 +129,20 @@ pub enum Command<'a> {
     Unisolate(PageRange),
     /// Empties the per-CPU lists.
     Drain,
+    /// Changes a byte of a free page.
+    Poke {
+        /// The page.
+        pfn: Pfn,
+        /// Where in it.
+        offset: u64,
+        /// What is written there; a byte.
+        value: u64,
+    },
+    /// Takes pages back into use that were found to be damaged.
+    Unpoison {
+        /// Which; without it all.
+        pfn: Option<Pfn>,
+    },
     /// Gives the empty slabs of a cache back.
     Shrink {
         /// The cache.
@@ -272,6 +287,16 @@ impl fmt::Display for Command<'_> {
             Self::Isolate(range) => write!(f, "isolate {range}"),
             Self::Unisolate(range) => write!(f, "unisolate {range}"),
             Self::Drain => f.write_str("drain"),
+            Self::Poke { pfn, offset, value } => {
+                let keys = (&grammar::PFN, &grammar::OFFSET, &grammar::VALUE);
+                write!(
+                    f,
+                    "poke {}{pfn} {}{offset} {}{value}",
+                    keys.0, keys.1, keys.2
+                )
+            }
+            Self::Unpoison { pfn: Some(pfn) } => write!(f, "unpoison {}{pfn}", grammar::PFN),
+            Self::Unpoison { pfn: None } => f.write_str("unpoison all"),
             Self::Shrink { cache } => write!(f, "shrink {}{cache}", grammar::CACHE),
             Self::CacheCreate(create) => create.fmt(f),
             Self::CacheDestroy { name } => write!(f, "cache destroy {}{name}", grammar::NAME),

@@ -8,6 +8,10 @@
 //!   1    Normal   region 0: pageblock 3: another largest block
 //!   -    owners   ok
 //!
+//! With poison=1 a line follows for each page that was found to be damaged and is kept out of use:
+//!
+//!   -    poison   page 4660: single bit error at offset 12: ab, last owner lab:t1
+//!
 //! The owners are right if what was given out, frame by frame, is what they hold, one by one: no block
 //! without an owner, none that its owner does not know.
 //!
@@ -49,6 +53,9 @@ impl File<Rooms> for Check {
         match lab.check_owners()? {
             Ok(()) => writeln!(out, "ok")?,
             Err(wrong) => writeln!(out, "{wrong}")?,
+        }
+        for report in lab.manager().reports()?.iter() {
+            writeln!(out, "{:<4} {:<8} {report}", "-", "poison")?;
         }
         Ok(())
     }

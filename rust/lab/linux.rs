@@ -256,6 +256,9 @@ impl Manager for Linux {
             Command::Isolate(_) | Command::Unisolate(_) => {
                 "Linux exports no way to isolate pageblocks; memory hotplug isolates whole sections"
             }
+            Command::Poke { .. } | Command::Unpoison { .. } => {
+                "pages of Linux are written to by nobody here; Linux has page_poison= and hwpoison"
+            }
             Command::Drain => "Linux exports no way to empty its per-CPU page lists",
             Command::MemcgCreate { .. }
             | Command::MemcgRemove { .. }

@@ -307,6 +307,20 @@ pub trait Manager: Clone + Send + Sync + Unpin + 'static {
     /// Is told that this machine is now the one that all work with.
     fn installed(&self) {}
 
+    /// Changes a byte of a free page and returns what was there; `None` if that is not offered.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Poke`].
+    fn poke(&self, _pfn: Pfn, _offset: usize, _byte: u8) -> Option<Result<u8, Refusal>> {
+        None
+    }
+
+    /// Takes damaged pages back into use, one or all; how many, or `None` if they are not looked for.
+    fn unpoison(&self, _pfn: Option<Pfn>) -> Option<NrPages> {
+        None
+    }
+
     /// Makes a cache.
     ///
     /// # Errors

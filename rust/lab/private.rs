@@ -303,6 +303,10 @@ impl Manager for Private {
                 "the private manager has no caches and no per-CPU variables yet"
             }
             // These are offered.
+            Command::Unpoison { .. } if self.control.poisons() => {
+                "the machine has no memory behind its pages"
+            }
+            Command::Unpoison { .. } => "the module was loaded without poison=1",
             Command::MachineNode(_)
             | Command::MachineBuild { .. }
             | Command::MachineReset
@@ -312,7 +316,8 @@ impl Manager for Private {
             | Command::Verify(_)
             | Command::Compact(_)
             | Command::Isolate(_)
-            | Command::Unisolate(_) => "these keys are not offered together",
+            | Command::Unisolate(_)
+            | Command::Poke { .. } => "these keys are not offered together",
             Command::Query(_) => "a question is written to the view that answers it",
         }
     }
@@ -462,6 +467,17 @@ impl Manager for Private {
         // The mirror may have come back with pages on the lists of CPUs.
         self.manager.drain();
         self.control.forget();
+    }
+
+    fn poke(&self, pfn: Pfn, offset: usize, byte: u8) -> Option<Result<u8, Refusal>> {
+        let poked = self.manager.poke(pfn, offset, byte);
+        Some(poked.map_err(Refusal::Poke))
+    }
+
+    fn unpoison(&self, pfn: Option<Pfn>) -> Option<NrPages> {
+        self.manager
+            .is_poisoned()
+            .then(|| self.manager.unpoison(pfn))
     }
 
     fn kmalloc_classes(&self) -> impl Iterator<Item = Class> {

@@ -36,7 +36,8 @@ use crate::private::{
     BadPolicy,
     BuildError,
     DraftError,
-    EarlyError, //
+    EarlyError,
+    Unpokable, //
 };
 
 /// Why a command that was understood is not carried out.
@@ -118,6 +119,12 @@ pub enum Refusal {
     MachineChanged,
     /// Early memory refused.
     Early(EarlyError),
+    /// The byte of a page that is to be changed cannot be.
+    Poke(Unpokable),
+    /// A page has no byte there, or the value is none.
+    NoByte,
+    /// The page was not found to be damaged.
+    NotBad,
     /// Nothing live has this id.
     NoId(u64),
     /// Nothing live has this tag.
@@ -204,11 +211,15 @@ impl From<&Refusal> for Errno {
             // A number outside of what exists.
             Refusal::Order { .. }
             | Refusal::Align(_)
+            | Refusal::NoByte
             | Refusal::Pages(private::Refused::NoPage(_)) => errno!(ERANGE),
             // As a medium that does not give back what was written to it.
             Refusal::Contents(..) => errno!(EIO),
             // As start_isolate_page_range() answers.
             Refusal::Pages(_) => errno!(EBUSY),
+            Refusal::Poke(Unpokable::NoPage) | Refusal::NotBad => errno!(ENOENT),
+            Refusal::Poke(Unpokable::InUse) => errno!(EBUSY),
+            Refusal::Poke(Unpokable::NoByte) => errno!(ENXIO),
             // As move_pages(2) answers for a node that is not online.
             Refusal::NoNode(_) => errno!(ENODEV),
             Refusal::Machine(error) => of_machine(error),
@@ -352,6 +363,17 @@ impl fmt::Display for Refusal {
                 "page {page} of id {id} is not what it was filled with"
             ),
             Self::NoContents => f.write_str("there is no memory that could be filled"),
+            Self::Poke(Unpokable::NoPage) => {
+                f.write_str("no such page; the file zones says which there are")
+            }
+            Self::Poke(Unpokable::InUse) => {
+                f.write_str("somebody has the page; only free ones may be changed")
+            }
+            Self::Poke(Unpokable::NoByte) => f.write_str("there is no memory behind the page"),
+            Self::NoByte => f.write_str("offset is within a page, value from 0 to 255"),
+            Self::NotBad => {
+                f.write_str("the page is not one that was found to be damaged; check lists them")
+            }
             Self::NoId(id) => write!(
                 f,
                 "nothing live has id {id}; the file live lists what is held"

@@ -100,6 +100,13 @@ pub(super) enum Done {
     Unisolated {
         pageblocks: usize,
     },
+    Poked {
+        before: u8,
+        value: u8,
+    },
+    Unpoisoned {
+        pages: NrPages,
+    },
     Made,
     Destroyed,
     Shrunk,
@@ -143,6 +150,8 @@ impl fmt::Display for Done {
             Self::Unisolated { pageblocks } => {
                 write!(f, "ended the isolation of {pageblocks} pageblocks")
             }
+            Self::Poked { before, value } => write!(f, "wrote {value:#04x} for {before:#04x}"),
+            Self::Unpoisoned { pages } => write!(f, "took {pages} pages back into use"),
             Self::Made => f.write_str("made the cache"),
             Self::Destroyed => f.write_str("destroyed the cache"),
             Self::Shrunk => f.write_str("gave empty slabs back"),
@@ -288,6 +297,18 @@ impl<M: Manager> Lab<M> {
                 Some(pages) => Ok(Done::Drained { pages }),
                 None => self.refuse_command(command),
             },
+            Command::Poke { pfn, offset, value } => {
+                let (offset, value) = byte_of(*offset, *value)?;
+                match self.manager().poke(*pfn, offset, value) {
+                    Some(before) => before.map(|before| Done::Poked { before, value }),
+                    None => self.refuse_command(command),
+                }
+            }
+            Command::Unpoison { pfn } => match self.manager().unpoison(*pfn) {
+                Some(NrPages::ZERO) if pfn.is_some() => Err(Refusal::NotBad),
+                Some(pages) => Ok(Done::Unpoisoned { pages }),
+                None => self.refuse_command(command),
+            },
             Command::CacheCreate(create) => {
                 let manager = self.manager();
                 let make = || manager.cache_create(create);
@@ -322,6 +343,14 @@ fn pages(range: &PageRange) -> NrPages {
         Extent::Pages(count) => NrPages::new(usize_from(count.get())),
         Extent::Size(size) => NrPages::new(size.get().div_ceil(1 << PAGE_SHIFT)),
     }
+}
+
+/// A place in a page, and a byte.
+fn byte_of(offset: u64, value: u64) -> Result<(usize, u8), Refusal> {
+    let offset = usize::try_from(offset)
+        .ok()
+        .filter(|&it| it < 1 << PAGE_SHIFT);
+    offset.zip(u8::try_from(value).ok()).ok_or(Refusal::NoByte)
 }
 
 impl Done {

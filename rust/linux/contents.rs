@@ -28,7 +28,10 @@ use core::{
     slice, //
 };
 
-use kernel::prelude::*;
+use kernel::{
+    bindings,
+    prelude::*, //
+};
 
 use super::{
     ffi,
@@ -179,6 +182,67 @@ impl Pages {
         unsafe { self.first_wrong_page(NrPages::ZERO, self.nr_pages(), first) }
     }
 
+    /// Writes `byte` to all of a page of the run; nothing to a page that it does not have, or that has
+    /// no address.
+    ///
+    /// # Safety
+    ///
+    /// Nobody reads or writes this page meanwhile.
+    pub unsafe fn fill_page(&self, page: NrPages, byte: u8) {
+        if let Some(start) = self.page_start(page) {
+            // SAFETY: The run has this page, at consecutive addresses; that nobody else is there is
+            // the caller's promise.
+            unsafe { start.as_ptr().write_bytes(byte, 1 << PAGE_SHIFT) };
+        }
+    }
+
+    /// Where in a page of the run the first byte is that is another one.
+    ///
+    /// Who writes to the page meanwhile, by mistake, is no harm: C code looks at it.
+    pub fn first_other(&self, page: NrPages, byte: u8) -> Option<usize> {
+        let start = self.page_start(page)?;
+        // SAFETY: The run has this page, and the direct map has it at consecutive addresses while
+        // `self` is.
+        let found =
+            unsafe { bindings::memchr_inv(start.as_ptr().cast(), byte.into(), 1 << PAGE_SHIFT) };
+        NonNull::new(found).map(|it| it.addr().get() - start.addr().get())
+    }
+
+    /// A byte of a page of the run, as it is at the moment.
+    pub fn byte(&self, page: NrPages, offset: usize) -> Option<u8> {
+        let at = self.byte_at(page, offset)?;
+        // SAFETY: The run has this byte; a volatile read takes whatever is there.
+        Some(unsafe { at.as_ptr().read_volatile() })
+    }
+
+    /// Changes a byte of a page of the run, and returns what was there; `None` if the run has no such
+    /// byte.
+    ///
+    /// # Safety
+    ///
+    /// Nobody holds a reference to the byte.
+    pub unsafe fn set_byte(&self, page: NrPages, offset: usize, byte: u8) -> Option<u8> {
+        let before = self.byte(page, offset)?;
+        let at = self.byte_at(page, offset)?;
+        // SAFETY: The run has this byte; who else reads or writes it does so without a reference, by
+        // the caller's promise.
+        unsafe { at.as_ptr().write_volatile(byte) };
+        Some(before)
+    }
+
+    fn byte_at(&self, page: NrPages, offset: usize) -> Option<NonNull<u8>> {
+        let start = self.page_start(page).filter(|_| offset < 1 << PAGE_SHIFT)?;
+        // SAFETY: The offset is inside of the page.
+        Some(unsafe { start.add(offset) })
+    }
+
+    /// Where a page of the run begins, if the run has it.
+    fn page_start(&self, page: NrPages) -> Option<NonNull<u8>> {
+        let base = self.base().filter(|_| page < self.nr_pages())?;
+        // SAFETY: The run has so many pages before this one, at consecutive addresses.
+        Some(unsafe { base.add(page.get() << PAGE_SHIFT) })
+    }
+
     /// Writes `byte` to all of them, so that they can be read.
     ///
     /// # Errors
@@ -299,6 +363,28 @@ mod tests {
         // SAFETY: As above.
         unsafe { one.copy_part(NrPages::ZERO, (&two, NrPages::ZERO), first) };
         assert_eq!(two.first_wrong(7), None);
+    }
+
+    /// A page is filled alone; the byte that differs is found, and no other page is looked at.
+    #[test]
+    fn a_byte_that_differs_is_found() {
+        let order = Order::new(1).unwrap_or_default();
+        let bytes = Pages::alloc(order, Gfp::KERNEL, None).and_then(|pages| pages.fill(0));
+        let Ok(bytes) = bytes else { return };
+        let (pages, second, none) = (bytes.into_pages(), NrPages::new(1), NrPages::new(2));
+        // SAFETY: The pages are ours.
+        unsafe { pages.fill_page(second, 0xaa) };
+        assert_eq!(pages.first_other(NrPages::ZERO, 0xaa), Some(0));
+        assert_eq!(pages.first_other(second, 0xaa), None);
+        // SAFETY: Nobody has a reference to them.
+        let before = unsafe { pages.set_byte(second, 77, 1) };
+        assert_eq!(before, Some(0xaa));
+        assert_eq!(pages.first_other(second, 0xaa), Some(77));
+        assert_eq!(pages.byte(second, 77), Some(1));
+        assert_eq!(pages.first_other(NrPages::ZERO, 0), None);
+        let size = 1 << PAGE_SHIFT;
+        assert!(pages.byte(second, size).is_none() && pages.byte(none, 0).is_none());
+        assert!(pages.first_other(none, 0).is_none());
     }
 
     /// Pages keep their bytes when they are handed on, and `as_uninit` reaches all of them.

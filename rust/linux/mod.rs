@@ -36,6 +36,7 @@ pub mod hotplug;
 pub mod kmalloc;
 pub mod kmem_cache;
 mod list;
+mod log;
 pub mod memory;
 pub mod node;
 pub mod page;
@@ -63,6 +64,7 @@ use kernel::{
 pub use compat::parameter;
 pub use ffi::check_layout;
 pub use hashed::Hashed;
+pub use log::log_error;
 
 /// A page has `1 << PAGE_SHIFT` bytes.
 pub const PAGE_SHIFT: u32 = bindings::PAGE_SHIFT;

@@ -236,6 +236,11 @@ impl Arena {
         self.pages
     }
 
+    /// The frame that its windows begin with.
+    pub(super) fn first(&self) -> FrameIdx {
+        self.first
+    }
+
     /// How many frames its windows have, those without a page too.
     pub(super) fn spanned(&self) -> NrPages {
         let window = self.window.nr_pages();
@@ -330,6 +335,12 @@ impl Arena {
             done += here;
         }
         true
+    }
+
+    /// The run of Linux that a frame is in, and where in it, if the frame has memory.
+    pub(super) fn run_of(&self, frame: FrameIdx) -> Option<(&Pages, NrPages)> {
+        let (block, from) = self.block_of(self.pfn(frame)?)?;
+        Some((&block.pages, from))
     }
 
     /// The block that a page is in, and where in it.

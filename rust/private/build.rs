@@ -38,6 +38,7 @@ use super::{
         Budget,
         ZoneMemory, //
     },
+    owner::Ledger, //
 };
 use crate::algo::{
     buddy::{
@@ -120,6 +121,8 @@ impl Machine {
             holders: Holders::new()?,
             budget,
             early: KVVec::new(),
+            ledger: Ledger::new()?,
+            poison: None,
             arenas: KVVec::new(),
         })
     }

@@ -7,6 +7,7 @@
 //!
 //! # Locking     see algo/buddy/zone/bulk.rs.
 //! # Cost        the watermark once a batch, and the zone's own cost for each block.
+//!               With poison=1 blocks are freed one by one.
 //! # Limits      pages of order 0 from the preferred zone: for all else, and for the last pages above
 //!               the marks, the caller asks one by one, and hears why there is no more.
 //! # Reference   `mm/page_alloc.c`: `alloc_pages_bulk_noprof()`.
@@ -43,6 +44,7 @@ impl Private {
             let Some((site, more)) = walk::alloc_bulk(&self.machine, cpu, plan, frames) else {
                 return filled;
             };
+            let more = self.keep_clean(plan, site, frames.split_at_mut(more).0);
             for (place, &frame) in places.iter_mut().zip(frames.iter()).take(more) {
                 let block = Block { site, frame };
                 if plan.asked().flags.contains(Flag::Zero) {
@@ -58,6 +60,25 @@ impl Private {
         filled
     }
 
+    /// Moves the blocks of which nobody has written to a page since it was free to the front; returns
+    /// how many there are. The others are not given out.
+    #[inline]
+    fn keep_clean(&self, plan: &Plan, site: u16, frames: &mut [FrameIdx]) -> usize {
+        let Some(poison) = &self.machine.poison else {
+            return frames.len();
+        };
+        let mut clean = 0;
+        for at in 0..frames.len() {
+            let frame = frames.get(at).copied().unwrap_or_default();
+            let block = Block { site, frame };
+            if self.is_clean(poison, block, plan.asked().order) {
+                frames.swap(at, clean);
+                clean += 1;
+            }
+        }
+        clean
+    }
+
     /// Frees blocks of one order, on the CPU that runs.
     ///
     /// # Errors
@@ -65,6 +86,12 @@ impl Private {
     /// What is wrong with the first that is wrong; the others are freed.
     pub fn free_bulk(&self, blocks: &[Block], order: Order) -> Result<(), WrongFree> {
         let mut result = Ok(());
+        if self.is_poisoned() {
+            for &block in blocks {
+                result = result.and(self.free(block, order));
+            }
+            return result;
+        }
         let mut rest = blocks;
         while let Some(first) = rest.first() {
             let mut frames = [FrameIdx::new(0); BATCH];

@@ -36,6 +36,7 @@ use super::{
         EarlyError, //
     },
     machine::Machine,
+    FreePages,
     Private, //
 };
 use crate::algo::{
@@ -82,6 +83,7 @@ struct Work {
 pub struct Control {
     mirror: Arc<Private>,
     most: Bytes,
+    free: FreePages,
     #[pin]
     work: Mutex<Work>,
 }
@@ -93,8 +95,8 @@ impl Control {
     /// # Errors
     ///
     /// ENOMEM without memory for the tables.
-    pub fn new(arena: Bytes, most: Bytes) -> Result<Arc<Self>> {
-        let mirror = Private::new(arena)?;
+    pub fn new(arena: Bytes, most: Bytes, free: FreePages) -> Result<Arc<Self>> {
+        let mirror = Private::new(arena, free)?;
         let work = Work {
             nodes: KVVec::from_elem(NodeDraft::default(), NODES, quietly())?,
             cpus: KVVec::from_elem(None, usize_from(nr_cpus()), quietly())?,
@@ -104,6 +106,7 @@ impl Control {
         let control = pin_init!(Self {
             mirror,
             most,
+            free,
             work <- new_mutex!(work, "oxmm::control"),
         });
         Arc::pin_init(control, GFP_KERNEL)
@@ -147,7 +150,12 @@ impl Control {
         };
         let machine = work.draft()?.build(&wanted, room)?;
         let machine = Machine::described(&machine, self.most)?;
-        Ok(Private::of(machine)?)
+        Ok(Private::of(machine, self.free)?)
+    }
+
+    /// Says whether free pages are filled with poison, where there is memory behind them.
+    pub fn poisons(&self) -> bool {
+        self.free == FreePages::Poisoned
     }
 
     /// Forgets the draft.

@@ -55,6 +55,7 @@ use kernel::{
 
 use super::{
     machine::Machine,
+    owner::Account,
     Block,
     Private,
     WrongFree, //
@@ -66,7 +67,6 @@ use crate::algo::{
         zone::compact::Mover, //
     },
     units::{
-        usize_from,
         FrameIdx,
         NrPages,
         Order, //
@@ -283,6 +283,8 @@ impl Machine {
             arena.copy(from.frame, to.frame, order.nr_pages());
         }
         let moved = cell.leave(from, to);
+        // What is left is nobody's: where it was, or the copy of a block that was freed meanwhile.
+        self.wipe_left(if moved { from } else { to }, order, moved);
         // Whoever frees the block takes out the entry of where it was then.
         self.holders.remove(if moved { old } else { new });
         // The block may be given to others by who freed it: what was read of it comes before.
@@ -303,6 +305,11 @@ impl Movers for Follow<'_> {
         let at = |frame| Block { site, frame };
         self.0.move_held(at(from), at(to), order)
     }
+
+    fn unusable(&mut self, site: usize, to: FrameIdx, order: Order) -> Option<(FrameIdx, Account)> {
+        let site = u16::try_from(site).ok()?;
+        self.0.unusable(Block { site, frame: to }, order)
+    }
 }
 
 /// Moves blocks of one zone.
@@ -314,6 +321,10 @@ pub(super) struct FollowIn<'a> {
 impl Mover for FollowIn<'_> {
     fn move_block(&mut self, from: FrameIdx, to: FrameIdx, order: Order) -> bool {
         Follow(self.machine).move_block(self.site, from, to, order)
+    }
+
+    fn unusable(&mut self, to: FrameIdx, order: Order) -> Option<(FrameIdx, Account)> {
+        Follow(self.machine).unusable(self.site, to, order)
     }
 }
 
@@ -364,17 +375,9 @@ impl Private {
     /// What is wrong with it; it is not held any longer in any case.
     pub fn let_go(&self, held: &Held) -> Result<(), WrongFree> {
         let block = self.machine.end_hold(held);
-        let site = self.machine.sites.get(usize::from(block.site));
-        let site = site.ok_or(WrongFree::NotManaged)?;
-        match (&held.0, held.order()) {
-            (Place::Range(_, span), _) => {
-                let freed = site.zone.free_range(*span);
-                freed.map_err(|(_, wrong)| wrong)
-            }
-            (_, order) => {
-                let order = order.unwrap_or_default();
-                site.free(usize_from(cpu::current()), block.frame, order)
-            }
+        match &held.0 {
+            Place::Range(site, span) => self.free_range(*site, *span),
+            _ => self.free(block, held.order().unwrap_or_default()),
         }
     }
 

@@ -39,6 +39,8 @@ use super::{
         Budget as StateBudget,
         ZoneMemory, //
     },
+    owner::Ledger,
+    poison::Poison, //
 };
 use crate::algo::{
     buddy::{
@@ -114,6 +116,10 @@ pub(super) struct Machine {
     pub(super) budget: StateBudget,
     /// Early memory as it was when the zones got theirs.
     pub(super) early: KVVec<Region>,
+    /// The accounts of those who have blocks.
+    pub(super) ledger: Pin<KBox<Ledger>>,
+    /// What is known of the contents of free pages, if they are looked at.
+    pub(super) poison: Option<Pin<KBox<Poison>>>,
     /// The memory of each site; dropped after the zones that it is given out by.
     pub(super) arenas: KVVec<Arena>,
 }
@@ -165,6 +171,12 @@ impl Machine {
     pub(super) fn has_shadow(&self) -> bool {
         let mut arenas = self.arenas.iter();
         arenas.any(|arena| arena.pages() == NrPages::ZERO)
+    }
+
+    /// Says whether there is memory behind some of its frames.
+    pub(super) fn has_memory(&self) -> bool {
+        let mut arenas = self.arenas.iter();
+        arenas.any(|arena| arena.pages() > NrPages::ZERO)
     }
 
     /// How many CPUs there can be.

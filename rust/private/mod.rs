@@ -9,11 +9,11 @@
 //!   view, page   what can be seen of it              raw      the little that needs `unsafe`
 //!   compact   moving blocks, on request              holders  who follows when a block moves
 //!   range     pages that are no power of two         bulk     many at a time
-//!   owner     accounts of who has blocks
+//!   owner     accounts of who has blocks             poison   contents of free pages, if asked for
 //!
 //! # Locking     Ranks, taken upwards only and never from interrupt context:
 //!
-//!   1 control         who builds machines; the table of accounts       sleeps
+//!   1 control         who builds machines; the table of accounts; reports of bad pages   sleeps
 //!   2 memcg tree      not there yet
 //!   3 slab cache      not there yet
 //!   4 pcp             page lists of a CPU and zone      spins, `Locked<Pcp>`
@@ -39,6 +39,7 @@ mod machine;
 mod memory;
 mod owner;
 mod page;
+mod poison;
 mod range;
 mod raw;
 mod tests;
@@ -80,7 +81,7 @@ use crate::linux::{
     would, //
 };
 use machine::Machine;
-use owner::Ledger;
+use poison::Poison;
 
 pub use build::BuildError;
 pub use compact::{
@@ -103,6 +104,7 @@ pub use owner::{
     UserKind,
     WrongOwners, //
 };
+pub use poison::Unpokable;
 pub use range::RangeWish;
 
 pub use crate::algo::zonelist::{
@@ -115,6 +117,7 @@ pub use crate::algo::zonelist::{
 
 pub use crate::algo::buddy::{
     frame::WrongFree,
+    poison::Report,
     walk::{
         Block,
         Plan, //
@@ -132,23 +135,30 @@ pub use crate::algo::buddy::{
 };
 pub use crate::algo::machine::Error as DraftError;
 
+/// What free pages contain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FreePages {
+    /// What their last users left.
+    AsLeft,
+    /// Poison, which is looked for when they are allocated.
+    Poisoned,
+}
+
 /// The manager of one machine.
-#[pin_data]
 pub struct Private {
     machine: Machine,
-    #[pin]
-    ledger: Ledger,
 }
 
 impl Private {
-    /// A mirror of the machine that Linux runs on, with up to so much memory of each node.
+    /// A mirror of the machine that Linux runs on, with up to so much memory of each node, which is
+    /// filled with poison while it is free if `free` says so.
     ///
     /// # Errors
     ///
     /// ENOMEM without memory for its tables.
-    pub fn new(arena: Bytes) -> Result<Arc<Self>> {
+    pub fn new(arena: Bytes, free: FreePages) -> Result<Arc<Self>> {
         let machine = Machine::mirror(arena).map_err(|_| ENOMEM)?;
-        Self::of(machine)
+        Self::of(machine, free)
     }
 
     /// The manager of a machine that nobody has anything of yet.
@@ -156,9 +166,11 @@ impl Private {
     /// # Errors
     ///
     /// ENOMEM.
-    fn of(machine: Machine) -> Result<Arc<Self>> {
-        let ledger = Ledger::new()?;
-        Arc::pin_init(pin_init!(Self { machine, ledger <- ledger }), quietly())
+    fn of(mut machine: Machine, free: FreePages) -> Result<Arc<Self>> {
+        if free == FreePages::Poisoned && machine.has_memory() {
+            machine.poison = Some(Poison::start(&machine)?);
+        }
+        Ok(Arc::new(Self { machine }, quietly())?)
     }
 
     /// What the manager goes by: the rules of Linux, with blocks of its own sizes, and without what
@@ -203,12 +215,27 @@ impl Private {
     #[inline(always)]
     pub fn alloc(&self, plan: &Plan) -> Result<Block, Miss> {
         let cpu = usize_from(cpu::current());
-        let block = match walk::alloc_listed(&self.machine, cpu, plan) {
+        let mut block = match walk::alloc_listed(&self.machine, cpu, plan) {
             Some(block) => block,
             None => self.alloc_otherwise(plan)?,
         };
+        if let Some(poison) = &self.machine.poison {
+            block = self.alloc_clean(poison, plan, block)?;
+        }
         if plan.asked().flags.contains(Flag::Zero) {
             self.zero(block, plan.asked().order.nr_pages());
+        }
+        Ok(block)
+    }
+
+    /// Allocates again for as long as somebody has written to a page of the block since it was free.
+    #[cold]
+    #[inline(never)]
+    fn alloc_clean(&self, poison: &Poison, plan: &Plan, first: Block) -> Result<Block, Miss> {
+        let mut block = first;
+        // Ends: each time around a page less is free.
+        while !self.is_clean(poison, block, plan.asked().order) {
+            block = self.alloc_otherwise(plan)?;
         }
         Ok(block)
     }
@@ -226,6 +253,8 @@ impl Private {
             match served {
                 // Ends: each time around another region has become ready for good.
                 Err(Miss::NotReady(region)) => self.make_ready(plan, region)?,
+                // Ends: what is free by the lists and used by its state is left alone each time.
+                Err(Miss::Corrupt(_)) => {}
                 served => return served,
             }
         }
@@ -270,6 +299,9 @@ impl Private {
     /// What is wrong with it; nothing was done then.
     #[inline(always)]
     pub fn free(&self, block: Block, order: Order) -> Result<(), WrongFree> {
+        if let Some(poison) = &self.machine.poison {
+            self.retire(poison, block, order)?;
+        }
         let site = self.machine.sites.get(usize::from(block.site));
         let site = site.ok_or(WrongFree::NotManaged)?;
         let cpu = usize_from(cpu::current());

@@ -40,6 +40,7 @@ use crate::algo::{
     sort::sort_by_key,
     units::{
         FrameIdx,
+        NrPages,
         Order,
         Pfn, //
     },
@@ -61,22 +62,32 @@ pub use crate::algo::buddy::account::{
 /// The accounts of a manager.
 #[pin_data]
 pub(super) struct Ledger {
+    bad: Account,
     #[pin]
     accounts: Mutex<Accounts<KVVec<Entry>>>,
 }
 
 impl Ledger {
-    /// No accounts.
+    /// One account, which stays open: that of pages which are kept out of use.
     ///
     /// # Errors
     ///
     /// ENOMEM.
-    pub(super) fn new() -> Result<impl PinInit<Self>> {
+    pub(super) fn new() -> Result<Pin<KBox<Self>>> {
         let entries = KVVec::from_elem(Entry::default(), LEAST, quietly())?;
-        let accounts = Accounts::new(entries).ok_or(EINVAL)?;
-        Ok(pin_init!(Self {
+        let mut accounts = Accounts::new(entries).ok_or(EINVAL)?;
+        let bad = Owner::unnamed(UserKind::Bad, GroupId::ROOT);
+        let bad = accounts.open(&bad).map_err(|_| ENOMEM)?;
+        let ledger = pin_init!(Self {
+            bad,
             accounts <- new_mutex!(accounts, "oxmm::accounts"),
-        }))
+        });
+        KBox::pin_init(ledger, quietly())
+    }
+
+    /// The account of pages that are kept out of use.
+    pub(super) fn bad(&self) -> Account {
+        self.bad
     }
 
     /// Makes room, if that is to be had: what is there serves for long without it.
@@ -126,7 +137,7 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.manager.ledger.close(self.account);
+        self.manager.machine.ledger.close(self.account);
     }
 }
 
@@ -140,7 +151,7 @@ impl Private {
     ///
     /// ENOMEM, for the table or for a number.
     pub fn open(self: &Arc<Self>, owner: &Owner) -> Result<Arc<Open>> {
-        let account = self.ledger.open(owner)?;
+        let account = self.machine.ledger.open(owner)?;
         // Closed again if there is no memory.
         let open = Open {
             manager: self.clone(),
@@ -153,22 +164,24 @@ impl Private {
     pub fn owner_of(&self, pfn: Pfn) -> (Option<Owner>, Option<Owner>) {
         let place = self.machine.find(pfn).and_then(|(place, frame)| {
             let site = self.machine.sites.get(usize::from(place))?;
-            Some((site, FrameIdx::new(u32::try_from(frame.get()).ok()?)))
+            Some((place, site, FrameIdx::new(u32::try_from(frame.get()).ok()?)))
         });
-        let Some((site, frame)) = place else {
+        let Some((place, site, frame)) = place else {
             return (None, None);
         };
         let now = site.zone.owned(frame).map(|it| it.account);
-        let last = now
-            .is_none()
-            .then(|| site.zone.account_at(frame, Order::ZERO));
-        let owner = |it: Account| self.ledger.owner(it);
+        // Of the pages of a block the first alone says who had it, unless each was noted.
+        let last = now.is_none().then(|| match &self.machine.poison {
+            Some(poison) => poison.last_account(place, frame),
+            None => site.zone.account_at(frame, Order::ZERO),
+        });
+        let owner = |it: Account| self.machine.ledger.owner(it);
         (now.and_then(owner), last.and_then(owner))
     }
 
     /// Nothing, for as many accounts as there are.
     fn no_shares(&self) -> Result<Counted> {
-        let size = self.ledger.accounts.lock().size();
+        let size = self.machine.ledger.accounts.lock().size();
         let storage = KVVec::from_elem(Share::default(), size, quietly())?;
         Ok(Shares::new(storage))
     }
@@ -202,7 +215,7 @@ impl Private {
         let shares = self.shares()?;
         let mut owners = KVVec::new();
         for (account, share) in shares.some() {
-            owners.push((self.ledger.owner(account), share), quietly())?;
+            owners.push((self.machine.ledger.owner(account), share), quietly())?;
         }
         sort_by_key(&mut owners, |(_, share)| core::cmp::Reverse(share.pages));
         Ok(owners)
@@ -221,7 +234,12 @@ impl Private {
     ) -> Result<Result<(), WrongOwners>> {
         let (frames, mut holders) = (self.shares()?, self.no_shares()?);
         held(&mut holders);
-        let accounts = self.ledger.accounts.lock();
+        if let Some(poison) = &self.machine.poison {
+            for _ in 0..poison.kept_out() {
+                holders.add(self.machine.ledger.bad(), NrPages::new(1));
+            }
+        }
+        let accounts = self.machine.ledger.accounts.lock();
         Ok(accounts.compare(&frames, &holders, is_held))
     }
 }

@@ -19,7 +19,9 @@ use super::{
     machine::Machine,
     memory::ZoneMemory,
     owner::Account,
-    Private, //
+    Block,
+    Private,
+    WrongFree, //
 };
 use crate::algo::{
     buddy::{
@@ -96,7 +98,7 @@ impl Private {
             if site.kind > wish.asked.highest {
                 continue;
             }
-            match self.range_of(place, site, wish) {
+            match self.clean_range_of(place, site, wish) {
                 Ok(span) => {
                     site.zone.set_account(span, wish.account);
                     let held = Held::range(place, span);
@@ -110,6 +112,40 @@ impl Private {
             }
         }
         Err(miss)
+    }
+
+    /// Takes ranges until nobody has written to a page of one since it was free.
+    fn clean_range_of(&self, place: u16, site: &ZoneSite, wish: &RangeWish) -> Result<Span, Miss> {
+        loop {
+            let span = self.range_of(place, site, wish)?;
+            let Some(poison) = &self.machine.poison else {
+                return Ok(span);
+            };
+            match self.part_with_bad(poison, place, span) {
+                None => return Ok(span),
+                // There is no memory to keep pages out of use.
+                Some(0) => return Err(Miss::NotReady(span.from().region())),
+                // Ends: each time around a page less is free.
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Frees a range.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the first block of it that is wrong.
+    pub(super) fn free_range(&self, place: u16, span: Span) -> Result<(), WrongFree> {
+        let site = self.machine.sites.get(usize::from(place));
+        let site = site.ok_or(WrongFree::NotManaged)?;
+        if let Some(poison) = &self.machine.poison {
+            for (frame, order) in span.blocks(self.machine.largest) {
+                let block = Block { site: place, frame };
+                self.retire(poison, block, order)?;
+            }
+        }
+        site.zone.free_range(span).map_err(|(_, wrong)| wrong)
     }
 
     fn range_of(&self, place: u16, site: &ZoneSite, wish: &RangeWish) -> Result<Span, Miss> {

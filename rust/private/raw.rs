@@ -198,6 +198,21 @@ mod sole {
     }
 }
 
+/// Fills a page of a run, for a block on its way to being free: the zone lets one do so at a time,
+/// see algo/buddy/zone/damage.rs.
+pub(super) fn fill_page(run: &Pages, page: NrPages, byte: u8) {
+    // SAFETY: The page is that of a block that is given out, whose holder frees it and looks at it no
+    // more; nobody else is given it before. Who writes by mistake has no reference.
+    unsafe { run.fill_page(page, byte) };
+}
+
+/// Changes a byte of a page that is free, behind the manager's back; returns what was there.
+pub(super) fn poke(run: &Pages, page: NrPages, offset: usize, byte: u8) -> Option<u8> {
+    // SAFETY: Bytes of pages of this manager are written by `fill_page` and `zero`, and by those who
+    // hold blocks, none of whom makes references to them.
+    unsafe { run.set_byte(page, offset, byte) }
+}
+
 /// Zeroes `count` pages of a run, from the page `from` on, for a block that was just allocated.
 ///
 /// Nobody else looks at them: a block has one user, and its pages are no other block's.

@@ -13,7 +13,7 @@ mod suite {
     use crate::linux::gfp::Gfp;
 
     fn manager() -> Option<Arc<Private>> {
-        let manager = Private::new(Bytes::from_mib(8));
+        let manager = Private::new(Bytes::from_mib(8), FreePages::AsLeft);
         assert!(manager.is_ok());
         manager.ok()
     }

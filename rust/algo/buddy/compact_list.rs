@@ -16,6 +16,7 @@
 //!               mm/page_alloc.c: __alloc_pages_direct_compact().
 
 use super::{
+    account::Account,
     walk::{
         Machine,
         Plan,
@@ -56,6 +57,16 @@ const COSTLY: u32 = 3;
 pub trait Movers {
     /// See [`Mover::move_block`]; the zone by its place among [`Machine::sites`].
     fn move_block(&mut self, site: usize, from: FrameIdx, to: FrameIdx, order: Order) -> bool;
+
+    /// See [`Mover::unusable`].
+    fn unusable(
+        &mut self,
+        _site: usize,
+        _to: FrameIdx,
+        _order: Order,
+    ) -> Option<(FrameIdx, Account)> {
+        None
+    }
 }
 
 /// Those of one zone.
@@ -67,6 +78,10 @@ struct At<'a, V> {
 impl<V: Movers> Mover for At<'_, V> {
     fn move_block(&mut self, from: FrameIdx, to: FrameIdx, order: Order) -> bool {
         self.movers.move_block(self.site, from, to, order)
+    }
+
+    fn unusable(&mut self, to: FrameIdx, order: Order) -> Option<(FrameIdx, Account)> {
+        self.movers.unusable(self.site, to, order)
     }
 }
 

@@ -45,6 +45,7 @@ pub mod guarded;
 mod mark;
 pub mod pcp;
 mod place;
+pub mod poison;
 pub mod region;
 pub mod slow;
 pub mod span;

@@ -20,6 +20,7 @@ mod accounts;
 mod bulk;
 mod check;
 pub mod compact;
+mod damage;
 mod fallback;
 mod figures;
 mod free;

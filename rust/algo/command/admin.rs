@@ -6,6 +6,7 @@
 //!   compact order=9 node=0          isolate pfn=4608 count=512        unisolate pfn=4608 size=2M
 //!   cache create name=foo size=1500 align=64 flags=hwalign,redzone ctor=1
 //!   cache destroy name=foo          shrink cache=foo          drain
+//!   poke pfn=4660 offset=12 value=0xab        unpoison pfn=4660 | all
 //!   memcg create path=/a            memcg remove path=/a
 //!   memcg set path=/a memory.max=10M          memcg reclaim path=/a bytes=1M
 //!   machine node=0 mem=64M zones=dma32:16M,normal:48M cpus=0-1 distance=10,20 cma=16M
@@ -166,6 +167,19 @@ pub(super) fn unisolate<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'
 
 pub(super) fn drain<'a>(_: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
     Ok(Command::Drain)
+}
+
+pub(super) fn poke<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    Ok(Command::Poke {
+        pfn: args.need(&grammar::PFN)?,
+        offset: args.need(&grammar::OFFSET)?,
+        value: args.need(&grammar::VALUE)?,
+    })
+}
+
+pub(super) fn unpoison<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {
+    let pfn = args.get(&grammar::PFN)?;
+    Ok(Command::Unpoison { pfn })
 }
 
 pub(super) fn shrink<'a>(args: &Args<'a>) -> Result<Command<'a>, ParseError<'a>> {

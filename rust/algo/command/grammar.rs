@@ -77,6 +77,10 @@ pub(super) const NAME: Key = key("name", CACHE_NAME);
 pub(super) const NODE: Key = key("node", "a node from 0 to 1023, or any");
 pub(super) const NODE_ID: Key = key("node", "a node from 0 to 1023");
 pub(super) const NODES: Key = key("nodes", "a rising list of nodes from 0 to 1023, as 0,2-3");
+pub(super) const OFFSET: Key = key(
+    "offset",
+    "a number of bytes from the start of the page, as 12",
+);
 pub(super) const OOM_GROUP: Key = key("memory.oom.group", "0 or 1");
 pub(super) const ORDER: Key = key("order", "a number from 0 to 18");
 pub(super) const PATH: Key = key("path", PATH_NAME);
@@ -237,6 +241,20 @@ pub const COMMANDS: &[Spec] = &[
         keys: &[],
         meaning: "empties the per-CPU lists",
         build: admin::drain,
+    },
+    Spec {
+        verb: "poke",
+        noun: "",
+        keys: &[req(&PFN), req(&OFFSET), req(&VALUE)],
+        meaning: "changes a byte of a page that nobody has, as a bug would",
+        build: admin::poke,
+    },
+    Spec {
+        verb: "unpoison",
+        noun: "",
+        keys: &[one(&PFN), one(&ALL)],
+        meaning: "takes a page, or all, back into use that was found to be damaged",
+        build: admin::unpoison,
     },
     Spec {
         verb: "shrink",

@@ -65,6 +65,9 @@ fn canonical_line_has_the_keys_of_the_command() {
         "isolate pfn=4608 count=512",
         "unisolate pfn=4608 size=2M",
         "drain",
+        "poke pfn=4660 offset=4095 value=171",
+        "unpoison pfn=4660",
+        "unpoison all",
         "shrink cache=foo",
         "cache create name=foo size=1500 align=64 flags=hwalign,account,reclaim,typesafe,no_merge,redzone,poison,track,checks ctor=1",
         "cache destroy name=foo",
@@ -240,7 +243,7 @@ fn other_numbers_end_at_their_ranges() {
 fn unknown_words_are_answered_with_the_known() {
     is_bad(
         "aloc pages",
-        "unknown verb \"aloc\"; verbs are alloc, add, free, verify, compact, isolate, unisolate, drain, shrink, cache, memcg, machine, memblock",
+        "unknown verb \"aloc\"; verbs are alloc, add, free, verify, compact, isolate, unisolate, drain, poke, unpoison, shrink, cache, memcg, machine, memblock",
     );
     is_bad(
         "alloc",
@@ -365,7 +368,7 @@ fn unknown_names_are_answered_with_a_near_one() {
 
 #[test]
 fn long_words_are_quoted_in_part() {
-    let verbs = "verbs are alloc, add, free, verify, compact, isolate, unisolate, drain, shrink, cache, memcg, machine, memblock";
+    let verbs = "verbs are alloc, add, free, verify, compact, isolate, unisolate, drain, poke, unpoison, shrink, cache, memcg, machine, memblock";
     let word = "x".repeat(40);
     is_bad(&word, &format!("unknown verb \"{word}\"; {verbs}"));
     is_bad(
@@ -428,7 +431,7 @@ fn lines_are_text() {
     bad(b"# \xc3", "byte 0xc3 is not UTF-8; a command line is text");
     bad(
         "dr\u{e4}in\"\\".as_bytes(),
-        "unknown verb \"dr\\xc3\\xa4in\\\"\\\\\"; verbs are alloc, add, free, verify, compact, isolate, unisolate, drain, shrink, cache, memcg, machine, memblock",
+        "unknown verb \"dr\\xc3\\xa4in\\\"\\\\\"; verbs are alloc, add, free, verify, compact, isolate, unisolate, drain, poke, unpoison, shrink, cache, memcg, machine, memblock",
     );
 }
 

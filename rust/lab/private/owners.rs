@@ -21,6 +21,7 @@ use crate::private::{
     GroupId,
     Open,
     Owner,
+    Report,
     Share,
     UserKind,
     WrongOwners, //
@@ -34,6 +35,15 @@ impl Private {
     /// ENOMEM.
     pub fn owners(&self) -> Result<KVVec<(Option<Owner>, Share)>> {
         self.manager.owners()
+    }
+
+    /// What was found to be bad, as far as it is kept.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub fn reports(&self) -> Result<KVVec<Report>> {
+        self.manager.reports()
     }
 
     /// Opens the account of a user.
@@ -51,7 +61,7 @@ impl Lab<Private> {
     /// ENOMEM; inside, what is wrong.
     pub fn check_owners(&self) -> Result<Result<(), WrongOwners>> {
         let held = |shares: &mut Counted| self.each_held(|holding| holding.count(shares));
-        let is_held = |owner: &Owner| owner.kind() == UserKind::Lab;
+        let is_held = |owner: &Owner| matches!(owner.kind(), UserKind::Lab | UserKind::Bad);
         self.manager().manager.check_owners(held, is_held)
     }
 }

@@ -65,7 +65,7 @@ mod suite {
     /// Zones have the sizes that were said, are memory from the start, and CMA areas are reserved.
     #[test]
     fn a_machine_is_what_was_said() -> Result {
-        let control = Control::new(Bytes::ZERO, MOST)?;
+        let control = Control::new(Bytes::ZERO, MOST, FreePages::AsLeft)?;
         let text = b"machine node=0 zones=dma32:4M,normal:4M cma=2M\nmachine node=2 mem=1M";
         let machine = build(&control, text, None).map_err(|_| ENOMEM)?;
         let pages = |node: u32, kind| {
@@ -89,7 +89,7 @@ mod suite {
     /// A page of a shadow has a number and no address; zeroing it does nothing.
     #[test]
     fn a_shadow_has_no_address() -> Result {
-        let control = Control::new(Bytes::ZERO, MOST)?;
+        let control = Control::new(Bytes::ZERO, MOST, FreePages::AsLeft)?;
         let text = b"machine node=0 mem=4G shadow=1";
         let machine = build(&control, text, Some(17)).map_err(|_| ENOMEM)?;
         assert!(machine.has_shadow() && machine.largest() == Order::new(17).unwrap_or_default());
@@ -110,7 +110,7 @@ mod suite {
     /// What cannot be built says why, and the draft is there for another try.
     #[test]
     fn a_failed_build_keeps_the_draft() -> Result {
-        let control = Control::new(Bytes::ZERO, MOST)?;
+        let control = Control::new(Bytes::ZERO, MOST, FreePages::AsLeft)?;
         let empty = control.build(None).err();
         assert_eq!(empty, Some(BuildError::Draft(machine::Error::NoNode)));
         let refused = build(&control, b"machine node=0 mem=1M", Some(12)).err();
@@ -127,7 +127,7 @@ mod suite {
     /// States of frames come out of what the tables have left, and then there are none.
     #[test]
     fn states_keep_to_the_budget() -> Result {
-        let control = Control::new(Bytes::ZERO, Bytes::new(1 << 20))?;
+        let control = Control::new(Bytes::ZERO, Bytes::new(1 << 20), FreePages::AsLeft)?;
         let text = b"machine node=0 mem=16G shadow=1";
         let machine = build(&control, text, None).map_err(|_| ENOMEM)?;
         // A page of each region, which needs its states.

@@ -14,10 +14,11 @@ mod suite {
         },
     };
     use crate::linux::gfp::Gfp;
+    use crate::private::FreePages;
 
     /// A machine and two blocks of its first node that were given out as movable; nobody holds them.
     fn with_blocks(check: impl FnOnce(&Private, Block, Block)) {
-        let Ok(manager) = Private::new(Bytes::from_mib(8)) else {
+        let Ok(manager) = Private::new(Bytes::from_mib(8), FreePages::AsLeft) else {
             return;
         };
         let node = manager.nodes().find(|&node| {

@@ -18,10 +18,13 @@ mod suite {
         cpu,
         gfp::Gfp, //
     };
-    use crate::private::Plan;
+    use crate::private::{
+        FreePages,
+        Plan, //
+    };
 
     fn manager() -> Option<Arc<Private>> {
-        let manager = Private::new(Bytes::from_mib(8));
+        let manager = Private::new(Bytes::from_mib(8), FreePages::AsLeft);
         assert!(manager.is_ok());
         manager.ok()
     }
@@ -68,12 +71,12 @@ mod suite {
         };
         assert!(first.account() == again.account() && first.account() != other.account());
         let number = first.account();
-        let is_open = || manager.ledger.accounts.lock().is_open(number);
+        let is_open = || manager.machine.ledger.accounts.lock().is_open(number);
         drop(first);
         assert!(is_open());
         drop(again);
         assert!(!is_open());
-        assert_eq!(manager.ledger.owner(number), Some(owner("a")));
+        assert_eq!(manager.machine.ledger.owner(number), Some(owner("a")));
     }
 
     /// More accounts than the table begins with, each with its own number and name.
@@ -91,13 +94,13 @@ mod suite {
             assert!(pushed.is_ok());
         }
         let (size, sound) = {
-            let accounts = manager.ledger.accounts.lock();
+            let accounts = manager.machine.ledger.accounts.lock();
             (accounts.size(), accounts.check().is_ok())
         };
         assert!(size > 3 * LEAST && sound);
         assert_eq!(
             open.get(100)
-                .and_then(|it| manager.ledger.owner(it.account())),
+                .and_then(|it| manager.machine.ledger.owner(it.account())),
             Some(owner("t100"))
         );
     }

@@ -38,7 +38,10 @@ impl Private {
             let number = i64::try_from(count.load(atomic::Relaxed)).unwrap_or(i64::MAX);
             exact(name, None, number)
         });
-        self.zone_counters().chain(steps)
+        let poison = self.machine.poison.iter().flat_map(|it| it.counters());
+        let poison =
+            poison.map(|(name, count)| exact(name, None, i64::try_from(count).unwrap_or(i64::MAX)));
+        self.zone_counters().chain(steps).chain(poison)
     }
 
     fn zone_counters(&self) -> impl Iterator<Item = Counter> + '_ {

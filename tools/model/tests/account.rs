@@ -19,6 +19,7 @@ use oxmm_model::algo::buddy::pcp::Tuning;
 use oxmm_model::algo::buddy::span::Span;
 use oxmm_model::algo::buddy::zone::{
     Memory,
+    Miss,
     Owned,
     Want, //
 };
@@ -173,16 +174,26 @@ fn free(zone: &LoneZone, map: &mut Map, which: usize) {
     };
     let (&head, &(order, account)) = map.iter().nth(nth).expect("one of them");
     let at = FrameIdx::new(head);
-    zone.spread_account(at, order);
     assert_eq!(zone.free(which % 2, at, order), Ok(()));
     map.remove(&head);
     // Nobody has it, and who had it is known.
     assert_eq!(zone.account_at(at, order).get(), account);
-    let last = head + (1 << order.get()) - 1;
+}
+
+/// Keeps a frame of a new block out of use.
+fn keep_out(zone: &LoneZone, map: &mut Map, of: Order, inside: u32) {
+    let Ok(head) = zone.alloc(0, &want(of, Migratetype::Unmovable, 7)) else {
+        return;
+    };
+    let kept = FrameIdx::new(head.get() + inside % (1 << of.get()));
+    let outside = FrameIdx::new(head.get() ^ 1 << of.get());
+    let bad = Account::new(9);
     assert_eq!(
-        zone.account_at(FrameIdx::new(last), Order::ZERO).get(),
-        account
+        zone.keep_out((head, of), outside, bad),
+        Err(Miss::Corrupt(head))
     );
+    assert_eq!(zone.keep_out((head, of), kept, bad), Ok(()));
+    map.insert(kept.get(), (Order::ZERO, 9));
 }
 
 proptest! {
@@ -205,7 +216,8 @@ proptest! {
                     }
                 }
                 8..=11 => free(&zone, &mut map, usize::from(which)),
-                12..=14 => {
+                12 | 13 => keep_out(&zone, &mut map, of, u32::from(which)),
+                14 => {
                     let mut some = [FrameIdx::default(); 40];
                     let nr = zone.alloc_bulk(1, &want(Order::ZERO, Migratetype::Movable, 6), &mut some);
                     map.extend(some[..nr].iter().map(|it| (it.get(), (Order::ZERO, 6))));
@@ -246,5 +258,27 @@ fn compaction_takes_accounts_along() {
     for it in owned {
         let (head, held) = holders.holder(it.head.get()).expect("it is held");
         assert_eq!((head, account(held.tag)), (it.head.get(), it.account));
+    }
+}
+
+/// A block is wiped once before it is free: not twice, not with another order, and nobody frees it
+/// while it is wiped.
+#[test]
+fn a_block_is_wiped_before_it_is_free() {
+    let zone = two_regions();
+    for of in [order(0), order(3), order(9)] {
+        let head = zone
+            .alloc(0, &want(of, Migratetype::Movable, 1))
+            .expect("there is enough");
+        let other = order(of.get() + 1);
+        let mut wiped = 0;
+        assert!(zone.retire(head, other, || wiped += 1).is_err());
+        let freed = || assert!(zone.free(0, head, of).is_err(), "it is wiped just now");
+        assert_eq!(zone.retire(head, of, freed), Ok(()));
+        assert_eq!(zone.retire(head, of, || wiped += 1), Ok(()));
+        assert_eq!(zone.free(0, head, of), Ok(()));
+        assert!(zone.retire(head, of, || wiped += 1).is_err());
+        assert_eq!(wiped, 1);
+        assert_eq!(zone.check(2), Ok(()));
     }
 }

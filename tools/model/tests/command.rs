@@ -38,7 +38,7 @@ fn value(key: &'static str) -> BoxedStrategy<String> {
         "pattern" => "fifo|lifo|random".boxed(),
         "id" => number(1..=u64::MAX).boxed(),
         "pfn" => number(0..=1 << 48).boxed(),
-        "value" => number(0..=u64::MAX).boxed(),
+        "value" | "offset" => number(0..=u64::MAX).boxed(),
         "bottom_up" | "ctor" | "defer" | "exact" | "fill" | "shadow" | "memory.oom.group" => {
             number(0..=1).boxed()
         }

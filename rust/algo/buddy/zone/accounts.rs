@@ -97,24 +97,6 @@ impl<M: Memory> Zone<M> {
         }
     }
 
-    /// Notes for each frame of a block who has the block, as far as there is room to note it: so
-    /// that it is known of each of them when it is free.
-    pub fn spread_account(&self, head: FrameIdx, order: Order) {
-        let account = self.account_at(head, order).get();
-        let Some(span) = Span::block(head, order) else {
-            return;
-        };
-        for region in span.regions() {
-            let (start, end) = (region * FRAMES, (region + 1) * FRAMES);
-            let part = span.part(start, end).zip(self.memory.accounts(region));
-            let places =
-                part.and_then(|(part, of)| of.get(part.start() - start..part.end() - start));
-            for place in places.unwrap_or_default() {
-                place.store(account, Relaxed);
-            }
-        }
-    }
-
     /// The block that was given out around a frame.
     pub fn owned(&self, at: FrameIdx) -> Option<Owned> {
         Order::up_to(self.max_order).find_map(|order| {

@@ -20,6 +20,7 @@ use core::ops::ControlFlow;
 
 use super::{
     super::{
+        account::Account,
         frame::State,
         mark::Mark,
         PAGEBLOCK_ORDER,
@@ -36,7 +37,10 @@ use crate::algo::units::{
     Migratetype,
     Order, //
 };
-use crate::seam::Relaxed;
+use crate::seam::{
+    AtomicU8,
+    Relaxed, //
+};
 
 /// Who holds movable blocks, and can move their contents.
 pub trait Mover {
@@ -47,6 +51,12 @@ pub trait Mover {
     /// that the holder has begun means `false`. After `true` nobody frees `from`, and `to` may be
     /// freed at once.
     fn move_block(&mut self, from: FrameIdx, to: FrameIdx, order: Order) -> bool;
+
+    /// A frame of a block that was free just now and is to be moved to, if it turns out that it cannot
+    /// be used; and who is to have it then, for the rest is free again.
+    fn unusable(&mut self, _to: FrameIdx, _order: Order) -> Option<(FrameIdx, Account)> {
+        None
+    }
 }
 
 /// What became of a block.
@@ -89,7 +99,7 @@ impl<M: Memory> Zone<M> {
         if begun.is_err() {
             return Moved::Changed;
         }
-        let Some(to) = self.take_target(order, mark, targets) else {
+        let Some(to) = self.take_usable(order, mark, targets, mover) else {
             self.end_move(from, order, false);
             return Moved::NoTarget;
         };
@@ -129,13 +139,34 @@ impl<M: Memory> Zone<M> {
         }
     }
 
-    /// Takes free memory for a block, out of broken pageblocks if there are any, and marks it.
-    fn take_target(
+    /// Takes free memory for a block, of which the mover has nothing to say against, and marks it.
+    fn take_usable(
         &self,
         order: Order,
         mark: Mark,
-        targets: &mut Targets<'_>, //
+        targets: &mut Targets<'_>,
+        mover: &mut impl Mover,
     ) -> Option<FrameIdx> {
+        loop {
+            let (to, place) = self.take_target(order, targets)?;
+            let Some((kept, account)) = mover.unusable(to, order) else {
+                place.store(mark.byte(), Relaxed);
+                return Some(to);
+            };
+            // Ends: each time around a frame less is free.
+            if self.keep_taken((to, order), kept, account).is_err() {
+                self.give_block(to, order);
+                return None;
+            }
+        }
+    }
+
+    /// Takes free memory for a block, out of broken pageblocks if there are any.
+    fn take_target(
+        &self,
+        order: Order,
+        targets: &mut Targets<'_>, //
+    ) -> Option<(FrameIdx, &AtomicU8)> {
         let broken = targets.types.iter().map(|&it| (it, false));
         let whole = targets.types.iter().map(|&it| (it, true));
         let mut ways = broken.chain(whole.filter(|_| targets.may_break));
@@ -152,8 +183,7 @@ impl<M: Memory> Zone<M> {
         if place.load(Relaxed) != State::NONE.byte() {
             return None;
         }
-        place.store(mark.byte(), Relaxed);
-        Some(to)
+        Some((to, place))
     }
 
     fn take_target_in(
