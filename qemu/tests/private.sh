@@ -137,6 +137,34 @@ drain" && at_start || return 1
 	done
 }
 
+# boost NODE: by how much its marks are raised, in all of its zones.
+boost() { awk -v node="$1" 'NR > 1 && $1 == node { sum += $10 } END { print sum + 0 }' "$PRIVATE/zones"; }
+
+# Types that mix raise the marks, so that reclaim makes room; whoever is refused for that wakes the
+# reclaimers, who take it off again when they are done: what is left behind keeps no memory from anybody.
+boosts_end() {
+	local node left movable="gfp=GFP_KERNEL|__GFP_THISNODE|__GFP_NORETRY type=movable"
+	for node in $(nodes_with_memory); do
+		awk -v node="$node" -v how="$movable" 'BEGIN {
+			for (i = 0; i < 400; i++) {
+				print "alloc pages count=40 node=" node " tag=keep " how
+				print "alloc pages count=40 node=" node " tag=drop " how
+			}
+		}' >/tmp/lines
+		# The last line fails, when there is no more.
+		cat /tmp/lines 2>/dev/null >"$PRIVATE/ctl"
+		ctl "free tag=drop
+drain
+alloc pages count=1000 node=$node gfp=GFP_KERNEL|__GFP_THISNODE" || return 1
+		[ "$(boost "$node")" -gt 0 ] || { note "node $node: no boost"; return 1; }
+		fill "$node" 0
+		ctl drain && left=$(zones_free "$node")
+		[ "$(boost "$node")" -eq 0 ] || { note "node $node: boosted by $(boost "$node"), $left free pages are left"; return 1; }
+		ctl "free all
+drain" && at_start || return 1
+	done
+}
+
 # numa NODE EVENT: how often that was counted.
 numa() { awk -v node="$1" -v event="$2" '$1 == event && $2 == node { sum += $5 } END { print sum + 0 }' "$PRIVATE/vmstat"; }
 
@@ -318,7 +346,7 @@ arena_is_what_was_asked_for() {
 }
 
 start=$(counters)
-plan 21
+plan 22
 check "views: columns are those of linux/" same_columns
 check "nodes: CPUs, distances and who serves whom are Linux's" same_nodes
 check "nodes: sizes are those that were to be taken" sizes_are_right 16384
@@ -327,6 +355,7 @@ check "views: free pages are the same in each" views_agree
 check "check: all is well" sound
 check "pages: each node and order moves the counters exactly" every_node_and_order_moves
 check "pages: a node gives all that it has, then the next one does" gives_all
+check "pages: marks that were boosted keep nothing back for good" boosts_end
 check "pages: misses, foreign pages and turns are counted" numa_events_are_counted
 check "pages: a memoryless node is served by the nearest" memoryless_served
 check "would: says from where pages will come" would_is_right

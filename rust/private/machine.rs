@@ -16,7 +16,8 @@
 //! # Locking     those of the zones, see algo/buddy/zone.rs.
 //! # Cost        a table of CPUs and one of nodes, with two lists each.
 //! # Limits      nobody reclaims yet: what can be made free for a request is what the CPUs keep on
-//!               their lists. Compaction that failed is tried anew for each request.
+//!               their lists, and marks that were boosted stay so until a request is refused.
+//!               Compaction that failed is tried anew for each request.
 //! # Reference   algo/buddy/walk.rs: `Machine`; algo/buddy/slow.rs: `Helper`.
 
 use core::ops::Range;
@@ -228,8 +229,15 @@ impl AsWalked for Machine {
 }
 
 impl Helper for Machine {
-    /// There is no reclaimer to wake.
-    fn wake_reclaim(&self, _plan: &Plan) {}
+    /// What reclaimers end with is done at once: there is nothing that they could reclaim first.
+    fn wake_reclaim(&self, plan: &Plan) {
+        for &place in self.list(plan.asked()) {
+            let site = self.sites.get(usize::from(place));
+            if let Some(site) = site.filter(|site| plan.allows(site)) {
+                site.zone.end_boost();
+            }
+        }
+    }
 
     /// What the CPUs keep back is all that can be made free.
     fn reclaim(&self, _plan: &Plan) -> usize {

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use oxmm_model::algo::buddy::frame::WrongFree;
 use oxmm_model::algo::buddy::guarded::Guarded;
 use oxmm_model::algo::buddy::pcp::{ListIdx, Tuning};
-use oxmm_model::algo::buddy::zone::{Memory, Miss, Want, Zone};
-use oxmm_model::algo::buddy::FRAMES;
+use oxmm_model::algo::buddy::zone::{flag, Memory, Miss, Want, Zone};
+use oxmm_model::algo::buddy::{FRAMES, PAGEBLOCK_ORDER};
 use oxmm_model::algo::snapshot::Watermark;
 use oxmm_model::algo::units::{FrameIdx, Migratetype, NrPages, Order};
 use oxmm_model::algo::watermark::AllocFlags;
@@ -232,4 +232,28 @@ fn a_free_goes_to_the_list_of_its_pageblock() {
         assert_eq!(lengths(), [movable + 1, unmovable + 1]);
     }
     assert_eq!(zone.check(CPUS), Ok(()));
+}
+
+/// Types that mix raise the marks, up to the most; the end of it takes that off, and nothing else.
+#[test]
+fn a_boost_is_taken_off() {
+    let zone = Span::TWO_REGIONS.zone();
+    let order = Order::new(8).unwrap();
+    let take = |migratetype| zone.alloc(0, &Want::new(order, migratetype, FLAGS));
+    zone.figures().boost_max.store(700, Relaxed);
+    let held: Vec<_> = std::iter::from_fn(|| take(Migratetype::Movable).ok()).collect();
+    // Of each pageblock half is in use.
+    for &head in held.iter().filter(|it| !it.is_aligned(PAGEBLOCK_ORDER)) {
+        assert_eq!(zone.free(0, head, order), Ok(()));
+    }
+    zone.drain(0);
+    let boost = || zone.figures().boost.load(Relaxed);
+    assert_eq!(boost(), 0);
+    assert!(take(Migratetype::Unmovable).is_ok());
+    assert!(take(Migratetype::Reclaimable).is_ok());
+    assert_eq!(boost(), 700);
+    let flags = &zone.figures().flags;
+    flags.fetch_or(flag::BOOSTED | flag::BELOW_HIGH, Relaxed);
+    zone.end_boost();
+    assert_eq!((boost(), flags.load(Relaxed)), (0, flag::BELOW_HIGH));
 }

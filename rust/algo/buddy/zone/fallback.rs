@@ -258,6 +258,17 @@ impl<M: Memory> Zone<M> {
         }
     }
 
+    /// Takes off what the marks were raised by: for the reclaimer that was woken for it, once it has
+    /// made what room it can (the end of balance_pgdat()).
+    pub fn end_boost(&self) {
+        let figures = &self.figures;
+        figures.flags.fetch_and(!flag::BOOSTED, Relaxed);
+        // What is added in this moment stays.
+        let raised = figures.boost.load(Relaxed);
+        let lower = |boost: usize| Some(boost.saturating_sub(raised));
+        let _ = figures.boost.fetch_update(Relaxed, Relaxed, lower);
+    }
+
     /// Takes up to `blocks` blocks from a pageblock of another type, which keeps it.
     pub(super) fn steal(
         &self,
