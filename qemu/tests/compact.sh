@@ -282,7 +282,7 @@ churn() {
 			ctl "isolate pfn=$pfn size=4M" && ctl "unisolate pfn=$pfn size=4M"
 		done
 		# Sums are right only when nobody is at work.
-		sound | grep -v -e kept -e 'accounted for' >>/tmp/unsound
+		sound | grep -v -e kept -e 'accounted for' -e 'by holders' -e ': closed' >>/tmp/unsound
 	done
 }
 

@@ -60,7 +60,7 @@ drain"
 # a region, a frame or a CPU's lists say of themselves never is.
 checker() {
 	while [ ! -e $stop ]; do
-		awk 'NR > 1 && $3 !~ /^(ok|free:?|managed)$/ { print }' "$OXMM/private/check" >>/tmp/soak.unsound
+		awk 'NR > 1 && $3 !~ /^(ok|free:?|managed|account)$/ { print }' "$OXMM/private/check" >>/tmp/soak.unsound
 		echo >>/tmp/soak.checks
 	done
 }
