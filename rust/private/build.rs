@@ -9,7 +9,7 @@
 //!         -> marks, reserves, bounds of page lists
 //!
 //! # Locking     none: the machine is nobody else's yet.
-//! # Cost        O(regions), 37 KiB of state per GiB; of a machine with memory behind it, what
+//! # Cost        O(regions), 38 KiB of state per GiB; of a machine with memory behind it, what
 //!               Linux does to hand that over comes first.
 //! # Limits      a machine stays as it was made: nodes, CPUs and memory that Linux gets later are no
 //!               part of it.

@@ -8,7 +8,7 @@
 //! Everything that can be too much is counted before anything is taken.
 //!
 //! # Locking     none: the machine is nobody else's yet.
-//! # Cost        36 MiB and some ten milliseconds for a TiB without memory behind it.
+//! # Cost        37 MiB and some ten milliseconds for a TiB without memory behind it.
 //! # Limits      blocks above Linux's largest are for shadow nodes alone. State may take as much as
 //!               memory may, and half of what is free in Linux; of the states of frames, which come
 //!               when they are first used, what is left of that.
