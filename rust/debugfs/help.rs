@@ -48,6 +48,7 @@ record a line, no value holds a blank, sizes are pages unless said otherwise.
   live       what is held; sizes are bytes
   bench      write what is to be measured, read nanoseconds a block
   check      private alone: recounts every zone the slow way, and says ok or what is wrong
+  owners     private alone: who has how many blocks and pages, by tag
   memblock   private alone: early memory, that of the machine and that of commands
 Managers: linux, the running kernel's; private, of pages that oxmm took from Linux node by node.
 
