@@ -156,9 +156,8 @@ free_every_other() {
 
 # ---- Poison -----------------------------------------------------------------------
 
-load() { insmod "$MODULE" "$@"; }
-
-reload() { rmmod oxmm && load "$@"; }
+# reload [PARAMETER]: loads anew.
+reload() { rmmod oxmm && insmod "$MODULE" ${1:+"$1"}; }
 
 # count NAME: of vmstat.
 count() { awk -v name="$1" '$1 == name { print $4 }' "$PRIVATE/vmstat"; }
@@ -360,7 +359,7 @@ drain" && nobody && [ "$(grep poison_ "$PRIVATE/vmstat")" = "$faults" ]
 # Without poison=1 nobody looks.
 without_poison() {
 	local pfn
-	reload && refused EOPNOTSUPP "unpoison all" || return 1
+	reload "" && refused EOPNOTSUPP "unpoison all" || return 1
 	[ -z "$(count nr_bad_pages)" ] || return 1
 	pfn=$(awk 'NR == 2 { print $3 }' "$PRIVATE/zones")
 	ctl "poke pfn=$pfn offset=0 value=1

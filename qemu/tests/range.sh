@@ -82,13 +82,13 @@ exact_places() {
 	local node from to first end lowest at
 	for node in $(nodes_with_memory); do
 		zone "$node"
-		at=$((from + 2048 + 77))
-		ctl "alloc range size=2000K min=$((at * 4096)) max=$(((at + 500) * 4096)) node=$node $GFP tag=r" || return 1
+		at=$(((from + to) / 2 - 77))
+		ctl "alloc range size=400K min=$((at * 4096)) max=$(((at + 100) * 4096)) node=$node $GFP tag=r" || return 1
 		[ "$(of r 5)" = "$at" ] || return 1
-		refused ENOMEM "alloc range size=4K min=$(((at + 499) * 4096)) max=$(((at + 500) * 4096)) node=$node $GFP" || return 1
-		ctl "alloc range size=4K min=$(((at + 500) * 4096 - 1)) max=$(((at + 501) * 4096 + 1)) node=$node $GFP tag=n" || return 1
-		[ "$(of n 5)" = "$((at + 500))" ] || return 1
-		refused ENOMEM "alloc range size=2000K min=$((at * 4096)) max=$(((at + 499) * 4096)) node=$node $GFP" || return 1
+		refused ENOMEM "alloc range size=4K min=$(((at + 99) * 4096)) max=$(((at + 100) * 4096)) node=$node $GFP" || return 1
+		ctl "alloc range size=4K min=$(((at + 100) * 4096 - 1)) max=$(((at + 101) * 4096 + 1)) node=$node $GFP tag=n" || return 1
+		[ "$(of n 5)" = "$((at + 100))" ] || return 1
+		refused ENOMEM "alloc range size=400K min=$((at * 4096)) max=$(((at + 99) * 4096)) node=$node $GFP" || return 1
 		refused ENOMEM "alloc range size=4K min=$((end * 4096)) node=$node $GFP" || return 1
 		refused ENOMEM "alloc range size=4K max=$((lowest * 4096)) node=$node $GFP" || return 1
 		back_at_start || return 1
@@ -115,7 +115,7 @@ moved_out_of_the_way() {
 	local node from to first end lowest at
 	for node in $(nodes_with_memory); do
 		zone "$node"
-		at=$((from + 1024 + 100))
+		at=$(((from + to) / 2 - 100))
 		fill_up "$node"
 		refused ENOMEM "alloc range size=1M min=$((at * 4096)) max=$(((at + 256) * 4096)) node=$node gfp=GFP_NOWAIT|__GFP_THISNODE" || return 1
 		ctl "alloc range size=1M min=$((at * 4096)) max=$(((at + 256) * 4096)) node=$node $GFP fill=1 tag=r" || { note "$(tail -n 1 "$PRIVATE/result")"; return 1; }
