@@ -415,6 +415,7 @@ impl<M: Memory> Zone<M> {
         }
         let blocks = pcp.refill_blocks(list, self.pressure());
         let mut hint = pcp.hint(want.migratetype);
+        self.drain_cold(pcp, want, blocks, hint);
         pcp.fill(list, blocks, |places| {
             let mut places = places.iter_mut();
             self.take_many(want, blocks, &mut hint, &mut |frame| {
@@ -426,6 +427,22 @@ impl<M: Memory> Zone<M> {
         pcp.set_hint(want.migratetype, hint);
         pcp.note(Event::Refill, 1);
         pcp.pop(list).ok_or(Miss::Empty)
+    }
+
+    /// Gives the frames on their way back to their regions if there are as many as a refill takes,
+    /// or a whole pageblock would have to be broken up for it: what it takes is to be the holes that
+    /// they leave.
+    ///
+    /// For others than those whom they would serve they stay where they are.
+    fn drain_cold(&self, pcp: &mut Pcp, want: &Want, blocks: usize, hint: u32) {
+        let cold = pcp.length(ListIdx::COLD);
+        if cold == 0 || want.order > Order::ZERO {
+            return;
+        }
+        let is_due = cold >= blocks || !self.has_broken(want, hint);
+        if is_due && pcp.cold().any(|it| self.is_listed(it, want.list)) {
+            self.drain_some(pcp, ListIdx::COLD, cold);
+        }
     }
 
     /// Allocates a block past the lists (rmqueue_buddy()).

@@ -36,6 +36,9 @@ proptest! {
     }
 }
 
+/// The frames of a pageblock.
+const PAGEBLOCK: usize = PAGEBLOCK_ORDER.nr_pages().get();
+
 const FLAGS: AllocFlags = AllocFlags::new(Watermark::Min);
 
 /// A zone is served to its last frame, and then says so.
@@ -211,6 +214,68 @@ fn cold_frames_are_the_last_to_be_served() {
     freed.sort();
     assert_eq!(again, freed);
     assert_eq!(zone.check(CPUS), Ok(()));
+}
+
+/// [ whole | held, with a hole here and there ]: what a CPU frees far from where it allocates it gets
+/// again, before one of the pageblocks that are whole is broken up.
+#[test]
+fn holes_are_filled_before_a_whole_pageblock_is_broken_up() {
+    let zone = Span::TWO_REGIONS.zone();
+    let want = Want::new(Order::ZERO, Migratetype::Movable, FLAGS);
+    let all = std::iter::from_fn(|| zone.alloc(0, &want).ok());
+    let (whole, held): (Vec<_>, Vec<_>) = all.partition(|it| it.index() < 20 * PAGEBLOCK);
+    for frame in whole {
+        zone.free(1, frame, Order::ZERO).unwrap();
+    }
+    zone.drain(1);
+    let mut freed: Vec<_> = held.into_iter().step_by(300).collect();
+    for &frame in &freed {
+        zone.free(0, frame, Order::ZERO).unwrap();
+    }
+    let again = freed.iter().map(|_| zone.alloc(0, &want).unwrap());
+    let mut again: Vec<_> = again.collect();
+    again.sort();
+    freed.sort();
+    assert_eq!(again, freed);
+}
+
+/// Frames are replaced at random, in turn by each CPU, until each has been some times: those that are
+/// held then lie in as few pageblocks as they can, but for what lists hold and CPUs are at.
+#[test]
+fn what_is_held_comes_together() {
+    for (cpus, percent, more) in [(1, 10, 2), (1, 40, 2), (2, 10, 3), (2, 40, 3)] {
+        let zone = Span::TWO_REGIONS.zone();
+        let want = Want::new(Order::ZERO, Migratetype::Movable, FLAGS);
+        let mut held: Vec<_> = std::iter::from_fn(|| zone.alloc(0, &want).ok()).collect();
+        let mut random = below();
+        for _ in 0..held.len() * (100 - percent) / 100 {
+            let frame = held.swap_remove(random(held.len()));
+            zone.free(0, frame, Order::ZERO).unwrap();
+        }
+        for turn in 0..20 * held.len() {
+            let place = random(held.len());
+            zone.free(turn % cpus, held[place], Order::ZERO).unwrap();
+            held[place] = zone.alloc(turn % cpus, &want).unwrap();
+        }
+        let mut blocks: Vec<_> = held.iter().map(|it| it.index() / PAGEBLOCK).collect();
+        blocks.sort_unstable();
+        blocks.dedup();
+        let fewest = held.len().div_ceil(PAGEBLOCK);
+        assert!(
+            blocks.len() <= fewest + more,
+            "{cpus} CPUs, {percent} percent: {} for {fewest}",
+            blocks.len()
+        );
+    }
+}
+
+/// Numbers below another that look random.
+fn below() -> impl FnMut(usize) -> usize {
+    let mut state = 42_u64;
+    move |end| {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        (state >> 33) as usize % end
+    }
 }
 
 /// A freed block goes to the list of its pageblock's type, whichever type was allocated last.

@@ -2,7 +2,7 @@
 
 //! What a search needs to know of a region without its lock: the largest blocks of each type.
 //!
-//!   bit     47: a CPU is at work here, in a zone
+//!   bit     47: a CPU is at work here, in a zone; 46..40, in a zone: whole pageblocks
 //!   bits    39..32  31..24  23..16  15..8   7..0        and 63..48 in a zone: free frames
 //!           CMA     HighA   Recl    Mov     Unmov       and of each byte
 //!                                           7..4        orders from 9 on, of whole pageblocks: 0..7
@@ -20,6 +20,7 @@ use super::super::place::PageblockIdx;
 use super::super::words;
 use super::{
     Region,
+    SIZE,
     WHOLE, //
 };
 use crate::algo::units::{
@@ -37,8 +38,11 @@ const FREE: u32 = 48;
 /// A CPU allocates from the region.
 const SETTLED: u64 = 1 << (FREE - 1);
 
+/// Where the number of whole pageblocks begins: up to 64 of them.
+const NR_WHOLE: u32 = 40;
+
 /// The bits that are about blocks.
-const BLOCKS: u64 = SETTLED - 1;
+const BLOCKS: u64 = (1 << NR_WHOLE) - 1;
 
 /// The largest free blocks of each type.
 ///
@@ -55,11 +59,12 @@ impl Summary {
         Self(bits)
     }
 
-    /// Returns the same with a number of free frames.
+    /// Returns the same with a number of free frames, and of the whole pageblocks among them.
     #[inline]
-    pub fn with_free(self, frames: usize) -> Self {
-        // At most 2^15.
-        Self(self.0 & (BLOCKS | SETTLED) | u64_from(frames) << FREE)
+    fn with_free(self, frames: usize, pageblocks: usize) -> Self {
+        // At most 2^15, and 2^6.
+        let (frames, pageblocks) = (u64_from(frames), u64_from(pageblocks));
+        Self(self.0 & (BLOCKS | SETTLED) | frames << FREE | pageblocks << NR_WHOLE)
     }
 
     /// Returns the same with a note that a CPU allocates from the region, or none does.
@@ -77,11 +82,19 @@ impl Summary {
         self.0 & SETTLED != 0
     }
 
-    /// Returns the number of free frames that `with_free` was told.
+    /// Returns the number of free frames, if it was noted: see [`Region::noted`].
     #[inline]
     pub const fn free(self) -> usize {
         // CAST: 16 bits are left.
         (self.0 >> FREE) as usize
+    }
+
+    /// Returns the number of those that are not in whole pageblocks.
+    #[inline]
+    pub const fn scattered(self) -> usize {
+        // CAST: 7 bits are left.
+        let whole = (self.0 >> NR_WHOLE & 127) as usize;
+        self.free().saturating_sub(whole * SIZE)
     }
 
     /// Says whether the blocks are the same as in another summary, whatever the number of frames.
@@ -165,6 +178,12 @@ pub(super) const TYPES: [Migratetype; 5] = [
 ];
 
 impl Region {
+    /// Returns what a zone keeps of the region: the summary, and how many frames are free.
+    #[inline]
+    pub fn noted(&self) -> Summary {
+        self.summary.with_free(self.free(), words::ones(self.whole))
+    }
+
     /// Makes the summary anew.
     pub(super) fn summarize(&mut self) {
         self.summary = self.recounted();

@@ -147,7 +147,7 @@ impl<M: Memory> Zone<M> {
         sums: &mut Sums,
     ) -> Result<(), Violation> {
         region.check().map_err(|it| Violation::Region(number, it))?;
-        let now = region.summary().with_free(region.free());
+        let now = region.noted();
         let kept = self.memory().summaries().get(number);
         let kept = kept.map_or(Summary::EMPTY, |it| Summary::new(it.load(Relaxed)));
         // Whether a CPU is at work there is no fact of the region.

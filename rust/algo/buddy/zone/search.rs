@@ -84,7 +84,7 @@ impl<M: Memory> Zone<M> {
         let guarded = self.memory.regions().get(region)?;
         Some(guarded.with(|it| {
             let result = work(it);
-            self.publish(region, it.summary().with_free(it.free()));
+            self.publish(region, it.noted());
             result
         }))
     }
@@ -94,7 +94,7 @@ impl<M: Memory> Zone<M> {
         let guarded = self.memory.regions().get(region)?;
         guarded.try_with(|it| {
             let result = work(it);
-            self.publish(region, it.summary().with_free(it.free()));
+            self.publish(region, it.noted());
             result
         })
     }
@@ -289,21 +289,13 @@ impl<M: Memory> Zone<M> {
         if want.order > REGION_ORDER {
             return self.take_regions(want, out);
         }
-        let mut search = Search {
-            want,
-            blocks,
-            taken: 0,
-            at: *hint,
-            waits: false,
-            skipped: false,
-            miss: None,
-        };
+        let mut search = Search::new(want, blocks, *hint);
         loop {
             if want.order < PAGEBLOCK_ORDER {
                 self.take_broken(&mut search, out);
             }
             if search.taken == 0 {
-                let _ = self.take_in(Row::Whole(want.migratetype), &mut search, out);
+                self.take_whole(&mut search, out);
             }
             // Before two CPUs share a region the states of another are made ready.
             if search.taken > 0 || search.waits || !search.skipped || search.miss.is_some() {

@@ -11,7 +11,8 @@
 //! # Locking     that a CPU is here is a bit of the region's summary, stored under the region's lock;
 //!               to clear it takes the lock of the region that is left, when no other is held.
 //! # Cost        two locks when a CPU goes to another region; the summaries of up to 16 regions for a
-//!               refill while its own is emptier than a quarter.
+//!               refill while its own is emptier than a 32nd. A guest takes a lock of another CPU's,
+//!               where else a pageblock would be kept from running empty.
 //! # Limits      the bit is a hint: of two CPUs in a region the one that goes takes it along, and one
 //!               that is idle keeps others out as long as there are other regions.
 //! # Reference   none: the kernel's CPUs share the lists of a zone. LLFree reserves trees.
@@ -22,7 +23,8 @@ use super::{
     super::{
         guarded::Guarded,
         region::Summary,
-        FRAMES, //
+        FRAMES,
+        PAGEBLOCK_ORDER, //
     },
     search::Row,
     Memory,
@@ -50,12 +52,33 @@ pub(super) struct Search<'a> {
     pub(super) miss: Option<Miss>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    pub(super) const fn new(want: &'a Want, blocks: usize, at: u32) -> Self {
+        Self {
+            want,
+            blocks,
+            taken: 0,
+            at,
+            waits: false,
+            skipped: false,
+            miss: None,
+        }
+    }
+
     /// Says whether a region is another CPU's, and there may be others yet.
     pub(super) fn leaves_out(&self, region: usize, summary: Summary) -> bool {
         summary.is_settled() && !self.waits && region != usize_from(self.at)
     }
 }
+
+/// Of how many regions the fullest is searched.
+const LOOKED_AT: usize = 16;
+
+/// How many more free frames of a region are not many.
+const FEW: usize = FRAMES / 32;
+
+/// The frames of a pageblock: as many as are scattered where one is broken up after the other.
+const PAGEBLOCK: usize = PAGEBLOCK_ORDER.nr_pages().get();
 
 impl<M: Memory> Zone<M> {
     /// Takes from broken pageblocks, those of the fullest region first.
@@ -63,40 +86,92 @@ impl<M: Memory> Zone<M> {
         let mut before = None;
         while search.taken < search.blocks && before != Some(search.taken) {
             before = Some(search.taken);
-            let Some(fullest) = self.fullest(search) else {
+            let Some((region, is_guest)) = self.next_broken(search) else {
                 break;
             };
-            search.at = fullest;
+            let home = core::mem::replace(&mut search.at, region);
             let _ = self.take_in(Row::Broken(search.want.migratetype), search, out);
+            if is_guest {
+                search.at = home;
+            }
         }
     }
 
-    /// The region to take broken pageblocks' frames from: of those that come next the one with the
-    /// fewest free frames. A search stays where it is while that is not much emptier: to stay longer
-    /// would leave fewer pageblocks whole.
+    /// Takes from a whole pageblock of the region where the search is, or else of the fullest that
+    /// has one.
+    pub(super) fn take_whole(&self, search: &mut Search<'_>, out: &mut impl FnMut(u32)) {
+        let row = Row::Whole(search.want.migratetype);
+        let home = search.at;
+        if search.want.order < PAGEBLOCK_ORDER {
+            let has_whole = |it: Summary| it.has_whole(search.want.migratetype);
+            if !has_whole(self.summary(usize_from(home))) {
+                let [fullest, _] = self.fullest(row, search, has_whole);
+                search.at = fullest.map_or(home, |(region, _)| region);
+            }
+        }
+        let _ = self.take_in(row, search, out);
+        if search.taken == 0 {
+            search.at = home;
+        }
+    }
+
+    /// Says whether a request is served without a whole pageblock being broken up.
+    pub(super) fn has_broken(&self, want: &Want, hint: u32) -> bool {
+        self.next_broken(&mut Search::new(want, 0, hint)).is_some()
+    }
+
+    /// The region to take broken pageblocks' frames from, and whether as a guest, who does not stay:
+    /// of those that come next the one with the fewest free frames. A search stays where it is while
+    /// that is not much emptier: to stay longer would fill up what had better run empty.
     ///
-    /// So the fullest regions are filled up, and the others run empty.
-    fn fullest(&self, search: &mut Search<'_>) -> Option<u32> {
-        /// Of how many.
-        const LOOKED_AT: usize = 16;
-        /// How many more free frames are not many.
-        const FEW: usize = FRAMES / 4;
+    /// So the fullest regions are filled up, and the others run empty. Where hardly anything is left
+    /// but what others have settled in, and there is more there than they are at, that comes first.
+    fn next_broken(&self, search: &mut Search<'_>) -> Option<(u32, bool)> {
         let (want, at) = (search.want, search.at);
-        let row = Row::Broken(want.migratetype);
         let fits = |it: Summary| it.largest_broken(want.migratetype) >= Some(want.order);
         let here = self.summary(usize_from(at));
         // However few free frames others have: their summaries are on lines that others write.
         if fits(here) && here.free() <= FEW {
-            return Some(at);
+            return Some((at, false));
         }
-        let (mut best, mut fewest, mut looked_at) = (None, usize::MAX, 0);
-        let _ = self.each_region(row, usize_from(at), |region, summary| {
-            if !fits(summary) {
-            } else if search.leaves_out(region, summary) {
-                search.skipped = true;
-            } else if summary.free() < fewest {
-                best = u32::try_from(region).ok();
-                fewest = summary.free();
+        let [best, host] = self.fullest(Row::Broken(want.migratetype), search, fits);
+        let fewest = best.map_or(usize::MAX, |(_, best)| best.free());
+        let best = match fits(here) && here.free() <= fewest.saturating_add(FEW) {
+            true => Some((at, here)),
+            false => best,
+        };
+        // To be a guest is to wait for each other: not for the sake of a region that is in use.
+        let is_nearly_empty = |it: Summary, host: Summary| {
+            it.scattered() <= PAGEBLOCK && it.free() > host.free().saturating_add(FEW)
+        };
+        match (best, host) {
+            (Some((_, best)), Some((host, it))) if is_nearly_empty(best, it) => Some((host, true)),
+            (Some((best, _)), _) => Some((best, false)),
+            (None, host) => host.map(|(host, _)| (host, true)),
+        }
+    }
+
+    /// Of the regions of a row that come next, and are as they should be, the one with the fewest
+    /// free frames; and of those that are left out the one with the fewest where more lies scattered
+    /// than who has settled there is at.
+    fn fullest(
+        &self,
+        row: Row,
+        search: &mut Search<'_>,
+        fits: impl Fn(Summary) -> bool,
+    ) -> [Option<(u32, Summary)>; 2] {
+        let mut fullest = [None; 2];
+        let mut looked_at = 0;
+        let _ = self.each_region(row, usize_from(search.at), |region, summary| {
+            let is_left_out = search.leaves_out(region, summary);
+            if fits(summary) {
+                search.skipped |= is_left_out;
+                let place = &mut fullest[usize::from(is_left_out)];
+                let is_fuller = |(_, it): (u32, Summary)| summary.free() < it.free();
+                let counts = !is_left_out || summary.scattered() > PAGEBLOCK;
+                if counts && place.is_none_or(is_fuller) {
+                    *place = u32::try_from(region).ok().map(|region| (region, summary));
+                }
             }
             looked_at += 1;
             match looked_at < LOOKED_AT {
@@ -104,10 +179,7 @@ impl<M: Memory> Zone<M> {
                 false => ControlFlow::Break(()),
             }
         });
-        match fits(here) && here.free() <= fewest.saturating_add(FEW) {
-            true => Some(at),
-            false => best,
-        }
+        fullest
     }
 
     /// The summary of a region.
