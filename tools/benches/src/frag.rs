@@ -12,7 +12,7 @@
 //! The first two are counted from what is held, not by the allocator: what lies in per-CPU lists is
 //! free there.
 //!
-//! # Locking     one thread plays all CPUs, so that every run does the same.
+//! # Locking     one thread plays all CPUs, so that every run of a seed does the same.
 //! # Cost        2 operations a frame, and 20 for each frame of the share.
 //! # Reference   LLFree's `frag`, which stops after seven, and whose threads run at once, so that
 //!               no run is as the one before.
@@ -32,6 +32,17 @@ const ROUNDS: usize = 7;
 /// How often until little changes any more.
 const MANY_ROUNDS: usize = 100;
 
+/// One run of the protocol.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// How many CPUs take turns.
+    pub nr_cpus: usize,
+    /// The share of the frames that is free.
+    pub free_percent: usize,
+    /// What the random numbers start from.
+    pub seed: usize,
+}
+
 /// Order-9 blocks without a frame that is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Whole {
@@ -43,15 +54,16 @@ pub struct Whole {
     pub taken: usize,
 }
 
-/// Runs the protocol on a new allocator.
-pub fn fragment<A: Allocator>(
-    nr_frames: usize,
-    nr_cpus: usize,
-    free_percent: usize,
-) -> Option<Whole> {
+/// Runs the protocol on a new allocator, with the random numbers of a seed.
+pub fn fragment<A: Allocator>(nr_frames: usize, turn: Turn) -> Option<Whole> {
+    let Turn {
+        nr_cpus,
+        free_percent,
+        seed,
+    } = turn;
     let allocator = A::new(nr_frames, nr_cpus)?;
     let mut cpus: Vec<_> = (0..nr_cpus).map(|cpu| allocator.cpu(cpu)).collect();
-    let mut random = Random::new(42);
+    let mut random = Random::new(seed);
     let mut held = fill(&mut cpus, nr_frames);
     random.shuffle(&mut held);
     let share = nr_frames * free_percent / 100;

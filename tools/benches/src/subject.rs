@@ -10,6 +10,7 @@
 
 use crate::frag::{
     self,
+    Turn,
     Whole, //
 };
 use crate::heap::Measurement;
@@ -40,8 +41,8 @@ pub trait Subject {
     /// Returns the bytes that the state of `nr_frames` frames takes.
     fn state(&self, nr_frames: usize) -> Option<State>;
 
-    /// Frees at random until `free_percent` of the frames are free, and counts what is whole.
-    fn fragment(&self, nr_frames: usize, nr_cpus: usize, free_percent: usize) -> Option<Whole>;
+    /// Works at random on a part of the frames, and counts what is whole.
+    fn fragment(&self, nr_frames: usize, turn: Turn) -> Option<Whole>;
 }
 
 /// The bytes of an allocator's state.
@@ -106,10 +107,10 @@ impl<One: Allocator, Many: Allocator> Subject for Of<One, Many> {
         Some(State { fresh, scattered })
     }
 
-    fn fragment(&self, nr_frames: usize, nr_cpus: usize, free_percent: usize) -> Option<Whole> {
-        match nr_cpus {
-            1 => frag::fragment::<One>(nr_frames, nr_cpus, free_percent),
-            _ => frag::fragment::<Many>(nr_frames, nr_cpus, free_percent),
+    fn fragment(&self, nr_frames: usize, turn: Turn) -> Option<Whole> {
+        match turn.nr_cpus {
+            1 => frag::fragment::<One>(nr_frames, turn),
+            _ => frag::fragment::<Many>(nr_frames, turn),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use oxmm_benches::frag::{
     fragment,
+    Turn,
     Whole, //
 };
 use oxmm_benches::pages::{
@@ -111,18 +112,26 @@ fn an_order_above_the_highest_has_no_figure() {
     assert_eq!(subject.sample(&job), None);
 }
 
+fn turn(nr_cpus: usize, free_percent: usize) -> Turn {
+    Turn {
+        nr_cpus,
+        free_percent,
+        seed: 42,
+    }
+}
+
 /// With the first free frame taken each time, what is freed comes back at the front, and with one
 /// frame in ten free at random the chance that 512 neighbours are free is nil.
 #[test]
 fn fragment_counts_blocks_that_are_whole() {
-    let found = fragment::<Flags>(1 << 12, 1, 10);
+    let found = fragment::<Flags>(1 << 12, turn(1, 10));
     let none = Whole {
         after_7: 0,
         after_100: 0,
         taken: 0,
     };
     assert_eq!(found, Some(none));
-    let all = fragment::<Flags>(1 << 12, 2, 100).unwrap();
+    let all = fragment::<Flags>(1 << 12, turn(2, 100)).unwrap();
     assert_eq!((all.after_7, all.after_100), (8, 8));
 }
 
@@ -130,10 +139,10 @@ fn fragment_counts_blocks_that_are_whole() {
 #[test]
 fn every_peer_gives_out_every_frame_once() {
     for subject in peers::all() {
-        let whole = subject.fragment(1 << 12, 2, 100).unwrap();
+        let whole = subject.fragment(1 << 12, turn(2, 100)).unwrap();
         let name = subject.name();
         assert_eq!((whole.after_7, whole.taken), (8, 8), "{name}");
-        let none = subject.fragment(1 << 12, 1, 0).unwrap();
+        let none = subject.fragment(1 << 12, turn(1, 0)).unwrap();
         assert_eq!((none.after_100, none.taken), (0, 0), "{name}");
     }
 }
