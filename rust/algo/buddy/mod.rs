@@ -14,11 +14,11 @@
 //! one zone of 256 GiB, and of 2 CPUs; a pair of any order hands over none.
 //!
 //!   line           who writes it, and when                   alloc o0   free o0   alloc o3   free o3
-//!   count          each refill and drain, once                2.2, 2.0  2.4, 2.2   19,  19    31,  31
+//!   count          each refill and drain, once                2.4, 2.0  2.4, 2.2   19,  19    31,  31
 //!   marks, flags   a 64th of the zone was taken or given      0,   0    0,   0    1.0,   0   1.0,   0
-//!   index          a region gets or loses its last broken     4.4, 2.9  0.1,   0    11,   4    31,   1
+//!   index          a region gets or loses its last broken     5.8, 3.2    0,   0    11,   4    31,   1
 //!                  or whole pageblock; 512 regions a line
-//!   summaries      each visit of a region; 8 regions a line,   34, 2.3  0.2, 0.1    57,   6     0,   0
+//!   summaries      each visit of a region; 8 regions a line,   38, 2.3  0.2, 0.1    57,   6     0,   0
 //!                  read while a region is chosen
 //!   region, lock   each visit; others leave out a region        0,   0    0,   0     0,   0     0,   0
 //!                  where a CPU has settled
