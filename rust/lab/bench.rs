@@ -8,27 +8,20 @@
 //!             remote   alloc alloc ... | free the neighbour's
 //!   figure    of each round the slowest thread, of all rounds the quickest; per block
 //!
-//! # Locking     a thread holds the slots it works on; they change hands between the halves of a
-//!               round. Nothing of the lab is locked meanwhile.
+//! # Locking     nothing of the lab is locked while it measures; rounds.rs says what the threads share.
 //! # Cost        what it measures, and for each block a slot of 8 bytes; no round is begun after
 //!               [`MAX_TIME`].
 //! # Limits      the loop gives way to other tasks every [`STRIDE`] blocks.
 //! # Reference   PEERS.md says how figures are taken.
 
 mod figures;
+mod rounds;
 
 use kernel::{
     new_mutex,
     prelude::*,
     sync::{
-        atomic::{
-            Acquire,
-            Atomic,
-            Relaxed,
-            Release, //
-        },
         Arc,
-        Mutex,
         UniqueArc, //
     },
 };
@@ -67,20 +60,21 @@ use crate::algo::{
         Order, //
     },
 };
-pub use figures::FIGURES;
-use figures::{
-    write_floor,
-    write_row, //
-};
-
 use crate::linux::{
-    bench::Since,
-    cond_resched,
     debugfs::Text,
     node::online_cpus,
     quietly,
     thread::on_cpus,
     PAGE_SHIFT, //
+};
+pub use figures::FIGURES;
+use figures::{
+    write_floor,
+    write_row, //
+};
+use rounds::{
+    Best,
+    Shared, //
 };
 
 /// Blocks after which a loop gives way to other tasks.
@@ -121,37 +115,6 @@ struct Job {
     count: usize,
     rounds: usize,
     cpus: KVec<u32>,
-}
-
-/// Nanoseconds of a thread's halves of a round.
-#[derive(Clone, Copy)]
-struct Times {
-    first: u64,
-    second: u64,
-}
-
-/// The best figures so far.
-#[derive(Clone, Copy)]
-struct Best {
-    times: Times,
-    rounds: usize,
-}
-
-/// What the threads share.
-struct Shared<'a, S> {
-    job: &'a Job,
-    slots: KVec<Pin<KBox<Mutex<S>>>>,
-    /// The order in which blocks are freed.
-    turns: KVVec<u32>,
-    /// Threads that have come to a barrier, over all barriers.
-    arrived: Atomic<usize>,
-    /// Set when there was too little memory, or when it takes too long.
-    failed: Atomic<usize>,
-    ended: Atomic<usize>,
-    /// The slowest thread of this round.
-    slowest: Pin<KBox<Mutex<Times>>>,
-    best: Pin<KBox<Mutex<Best>>>,
-    since: Since,
 }
 
 impl<M: Manager> Lab<M> {
@@ -246,38 +209,12 @@ fn run_promised<M: Manager>(manager: &M, job: &Job, wish: &PagesWish) -> Result<
             .push(some.map_err(no_table)?, GFP_KERNEL)
             .map_err(no_table)?;
     }
-    let none = Times {
-        first: 0,
-        second: 0,
-    };
-    let best = Best {
-        times: Times {
-            first: u64::MAX,
-            second: u64::MAX,
-        },
-        rounds: 0,
-    };
-    let pinned = |it| KBox::pin_init(new_mutex!(it, "oxmm::bench"), GFP_KERNEL);
-    let shared = Shared {
-        job,
-        slots,
-        turns: turns(job).map_err(no_table)?,
-        arrived: Atomic::new(0),
-        failed: Atomic::new(0),
-        ended: Atomic::new(0),
-        slowest: pinned(none).map_err(no_table)?,
-        best: KBox::pin_init(new_mutex!(best, "oxmm::bench"), GFP_KERNEL).map_err(no_table)?,
-        since: Since::now(),
-    };
+    let shared = Shared::new(job, slots, turns(job).map_err(no_table)?).map_err(no_table)?;
     on_cpus(&job.cpus, |place| shared.thread(place)).map_err(no_table)?;
-    let best = *shared.best.lock();
-    match shared.failed.load(Relaxed) {
-        0 if best.rounds > 0 => Ok(best),
-        _ => Err(Refusal::NoMemory {
-            order: job.order,
-            alone: None,
-        }),
-    }
+    shared.best().ok_or(Refusal::NoMemory {
+        order: job.order,
+        alone: None,
+    })
 }
 
 fn no_table<E>(_: E) -> Refusal {
@@ -341,127 +278,4 @@ fn turns(job: &Job) -> Result<KVVec<u32>> {
         }
     }
     Ok(turns)
-}
-
-impl<S: Slots> Shared<'_, S> {
-    /// One thread, from the first round to the last.
-    fn thread(&self, place: usize) {
-        let (first, second) = match self.job.work {
-            Work::Remote => {
-                let next = (place + 1).checked_rem(self.slots.len());
-                (place, next.unwrap_or(place))
-            }
-            _ => (place, place),
-        };
-        let mut barriers = 0;
-        for _ in 0..self.job.rounds {
-            self.wait(&mut barriers);
-            let one = self.with(first, |slots| self.first_half(slots));
-            // Blocks change hands, or both halves are one thread's.
-            self.wait(&mut barriers);
-            let two = self.with(second, |slots| self.second_half(slots));
-            self.note(one, two);
-            self.wait(&mut barriers);
-            if place == 0 {
-                self.end_round();
-            }
-            self.wait(&mut barriers);
-            if self.ended.load(Relaxed) != 0 {
-                break;
-            }
-        }
-    }
-
-    /// Waits until every thread has come as far.
-    fn wait(&self, barriers: &mut usize) {
-        *barriers += 1;
-        self.arrived.fetch_add(1, Release);
-        while self.arrived.load(Acquire) < *barriers * self.slots.len() {
-            cond_resched();
-        }
-    }
-
-    fn with(&self, place: usize, work: impl FnOnce(&mut S) -> bool) -> u64 {
-        let Some(slots) = self.slots.get(place) else {
-            return 0;
-        };
-        let mut slots = slots.lock();
-        let since = Since::now();
-        let done = work(&mut *slots);
-        let elapsed = since.nanoseconds();
-        if !done {
-            self.failed.fetch_add(1, Relaxed);
-        }
-        elapsed
-    }
-
-    fn first_half(&self, slots: &mut S) -> bool {
-        let count = self.job.count;
-        match self.job.work {
-            Work::Pair => strides(count, |from, to| {
-                (from..to).all(|_| {
-                    let allocated = slots.alloc(0);
-                    slots.free(0);
-                    allocated
-                })
-            }),
-            Work::Batch => strides(count, |from, to| {
-                let starts = (from..to).step_by(BATCH);
-                let mut starts = starts.map(|at| (at, to.min(at + BATCH)));
-                starts.all(|(from, to)| slots.fill(from, to))
-            }),
-            _ => strides(count, |from, to| (from..to).all(|at| slots.alloc(at))),
-        }
-    }
-
-    fn second_half(&self, slots: &mut S) -> bool {
-        match self.job.work {
-            Work::Pair => true,
-            Work::Batch => strides(self.job.count, |from, to| {
-                for at in (from..to).step_by(BATCH) {
-                    slots.empty(at, to.min(at + BATCH));
-                }
-                true
-            }),
-            _ => strides(self.job.count, |from, to| {
-                for &at in self.turns.get(from..to).unwrap_or(&[]) {
-                    slots.free(usize_from(at));
-                }
-                true
-            }),
-        }
-    }
-
-    /// Keeps the times of the slowest thread.
-    fn note(&self, first: u64, second: u64) {
-        let mut slowest = self.slowest.lock();
-        slowest.first = slowest.first.max(first);
-        slowest.second = slowest.second.max(second);
-    }
-
-    /// Keeps the times of the quickest round, and says whether there is to be another.
-    fn end_round(&self) {
-        let mut slowest = self.slowest.lock();
-        let mut best = self.best.lock();
-        best.rounds += 1;
-        best.times.first = best.times.first.min(slowest.first);
-        best.times.second = best.times.second.min(slowest.second);
-        *slowest = Times {
-            first: 0,
-            second: 0,
-        };
-        let late = self.since.nanoseconds() > MAX_TIME;
-        if late || self.failed.load(Relaxed) != 0 {
-            self.ended.store(1, Relaxed);
-        }
-    }
-}
-
-/// Works on `0..count` in strides, giving way in between, until one fails.
-fn strides(count: usize, mut work: impl FnMut(usize, usize) -> bool) -> bool {
-    (0..count).step_by(STRIDE).all(|from| {
-        let done = work(from, count.min(from + STRIDE));
-        cond_resched();
-        done
-    })
 }

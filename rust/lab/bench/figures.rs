@@ -13,7 +13,7 @@ use core::fmt::{
 use kernel::prelude::*;
 
 use super::{
-    Best,
+    rounds::Best,
     Job,
     DEFAULT_ROUNDS, //
 };
