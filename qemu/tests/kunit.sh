@@ -21,6 +21,7 @@ if [ ! -d "$DEBUG/kunit" ]; then
 fi
 set -- \
 	oxmm_address \
+	oxmm_bench \
 	oxmm_bulk \
 	oxmm_caches \
 	oxmm_contents \

@@ -6,7 +6,8 @@
 //!             pair     alloc free alloc free ...              one figure
 //!             bulk     alloc alloc ... | free free ...        two; batch the same, many at a time
 //!             remote   alloc alloc ... | free the neighbour's
-//!   figure    of each round the slowest thread, of all rounds the quickest; per block
+//!   figure    of each round from the first thread's start to the last one's end, of all rounds
+//!             the quickest; per block of one thread
 //!
 //! # Locking     nothing of the lab is locked while it measures; rounds.rs says what the threads share.
 //! # Cost        what it measures, and for each block a slot of 8 bytes; no round is begun after
@@ -15,6 +16,7 @@
 //! # Reference   PEERS.md says how figures are taken.
 
 mod figures;
+mod meet;
 mod rounds;
 
 use kernel::{

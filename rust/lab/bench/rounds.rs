@@ -7,25 +7,27 @@
 //!
 //! # Locking     a thread holds the slots it works on; they change hands between the halves of a
 //!               round. Nothing of the lab is locked meanwhile.
-//! # Cost        a barrier is a counter that all threads look at until it is as high as it is to be.
-//! # Limits      who waits gives way to other tasks, and so does the work every [`STRIDE`] blocks.
-//! # Reference   lab/bench.rs.
+//! # Cost        four meetings a round, which are no part of its halves.
+//! # Limits      the work gives way to other tasks every [`STRIDE`] blocks.
+//! # Reference   lab/bench.rs; meet.rs for how threads wait, and what a half's time is.
 
 use kernel::{
     new_mutex,
     prelude::*,
     sync::{
         atomic::{
-            Acquire,
             Atomic,
-            Relaxed,
-            Release, //
+            Relaxed, //
         },
         Mutex, //
     },
 };
 
 use super::{
+    meet::{
+        Meet,
+        Span, //
+    },
     Job,
     Slots,
     BATCH,
@@ -36,12 +38,9 @@ use crate::algo::{
     command::Work,
     units::usize_from, //
 };
-use crate::linux::{
-    bench::Since,
-    cond_resched, //
-};
+use crate::linux::cond_resched;
 
-/// Nanoseconds of a thread's halves of a round.
+/// Nanoseconds of the halves of a round.
 #[derive(Clone, Copy)]
 pub(super) struct Times {
     pub(super) first: u64,
@@ -61,15 +60,13 @@ pub(super) struct Shared<'a, S> {
     slots: KVec<Pin<KBox<Mutex<S>>>>,
     /// The order in which blocks are freed.
     turns: KVVec<u32>,
-    /// Threads that have come to a barrier, over all barriers.
-    arrived: Atomic<usize>,
+    meet: Meet,
     /// Set when there was too little memory, or when it takes too long.
     failed: Atomic<usize>,
     ended: Atomic<usize>,
-    /// The slowest thread of this round.
-    slowest: Pin<KBox<Mutex<Times>>>,
+    /// The halves of this round, over all threads.
+    halves: Pin<KBox<Mutex<(Span, Span)>>>,
     best: Pin<KBox<Mutex<Best>>>,
-    since: Since,
 }
 
 impl<'a, S: Slots> Shared<'a, S> {
@@ -79,10 +76,7 @@ impl<'a, S: Slots> Shared<'a, S> {
         slots: KVec<Pin<KBox<Mutex<S>>>>,
         turns: KVVec<u32>,
     ) -> Result<Self> {
-        let none = Times {
-            first: 0,
-            second: 0,
-        };
+        let none = (Span::NONE, Span::NONE);
         let best = Best {
             times: Times {
                 first: u64::MAX,
@@ -92,14 +86,13 @@ impl<'a, S: Slots> Shared<'a, S> {
         };
         Ok(Self {
             job,
+            meet: Meet::new(slots.len()),
             slots,
             turns,
-            arrived: Atomic::new(0),
             failed: Atomic::new(0),
             ended: Atomic::new(0),
-            slowest: KBox::pin_init(new_mutex!(none, "oxmm::bench"), GFP_KERNEL)?,
+            halves: KBox::pin_init(new_mutex!(none, "oxmm::bench"), GFP_KERNEL)?,
             best: KBox::pin_init(new_mutex!(best, "oxmm::bench"), GFP_KERNEL)?,
-            since: Since::now(),
         })
     }
 
@@ -118,46 +111,35 @@ impl<'a, S: Slots> Shared<'a, S> {
             }
             _ => (place, place),
         };
-        let mut barriers = 0;
+        let mut meetings = 0;
         for _ in 0..self.job.rounds {
-            self.wait(&mut barriers);
+            self.meet.wait(&mut meetings);
             let one = self.with(first, |slots| self.first_half(slots));
             // Blocks change hands, or both halves are one thread's.
-            self.wait(&mut barriers);
+            self.meet.wait(&mut meetings);
             let two = self.with(second, |slots| self.second_half(slots));
             self.note(one, two);
-            self.wait(&mut barriers);
+            self.meet.wait(&mut meetings);
             if place == 0 {
                 self.end_round();
             }
-            self.wait(&mut barriers);
+            self.meet.wait(&mut meetings);
             if self.ended.load(Relaxed) != 0 {
                 break;
             }
         }
     }
 
-    /// Waits until every thread has come as far.
-    fn wait(&self, barriers: &mut usize) {
-        *barriers += 1;
-        self.arrived.fetch_add(1, Release);
-        while self.arrived.load(Acquire) < *barriers * self.slots.len() {
-            cond_resched();
-        }
-    }
-
-    fn with(&self, place: usize, work: impl FnOnce(&mut S) -> bool) -> u64 {
+    fn with(&self, place: usize, work: impl FnOnce(&mut S) -> bool) -> Span {
         let Some(slots) = self.slots.get(place) else {
-            return 0;
+            return Span::NONE;
         };
         let mut slots = slots.lock();
-        let since = Since::now();
-        let done = work(&mut *slots);
-        let elapsed = since.nanoseconds();
+        let (span, done) = self.meet.timed(|| work(&mut *slots));
         if !done {
             self.failed.fetch_add(1, Relaxed);
         }
-        elapsed
+        span
     }
 
     fn first_half(&self, slots: &mut S) -> bool {
@@ -197,25 +179,21 @@ impl<'a, S: Slots> Shared<'a, S> {
         }
     }
 
-    /// Keeps the times of the slowest thread.
-    fn note(&self, first: u64, second: u64) {
-        let mut slowest = self.slowest.lock();
-        slowest.first = slowest.first.max(first);
-        slowest.second = slowest.second.max(second);
+    /// Adds a thread's halves to those of the round.
+    fn note(&self, first: Span, second: Span) {
+        let mut halves = self.halves.lock();
+        *halves = (halves.0.over(first), halves.1.over(second));
     }
 
     /// Keeps the times of the quickest round, and says whether there is to be another.
     fn end_round(&self) {
-        let mut slowest = self.slowest.lock();
+        let mut halves = self.halves.lock();
         let mut best = self.best.lock();
         best.rounds += 1;
-        best.times.first = best.times.first.min(slowest.first);
-        best.times.second = best.times.second.min(slowest.second);
-        *slowest = Times {
-            first: 0,
-            second: 0,
-        };
-        let late = self.since.nanoseconds() > MAX_TIME;
+        best.times.first = best.times.first.min(halves.0.nanoseconds());
+        best.times.second = best.times.second.min(halves.1.nanoseconds());
+        *halves = (Span::NONE, Span::NONE);
+        let late = self.meet.nanoseconds() > MAX_TIME;
         if late || self.failed.load(Relaxed) != 0 {
             self.ended.store(1, Relaxed);
         }
