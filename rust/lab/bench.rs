@@ -16,6 +16,7 @@
 //! # Reference   PEERS.md says how figures are taken.
 
 mod figures;
+mod floor;
 mod meet;
 mod rounds;
 
@@ -46,6 +47,7 @@ use crate::algo::{
     command::{
         self,
         BenchQuery,
+        Count,
         NodeWish,
         Pattern,
         Query,
@@ -69,11 +71,9 @@ use crate::linux::{
     thread::on_cpus,
     PAGE_SHIFT, //
 };
+use figures::write_row;
 pub use figures::FIGURES;
-use figures::{
-    write_floor,
-    write_row, //
-};
+use floor::write_floor;
 use rounds::{
     Best,
     Shared, //
@@ -164,7 +164,7 @@ impl<M: Manager> Lab<M> {
     /// Measures, and writes the figures as a row.
     fn measure(&self, query: &BenchQuery, figures: &mut Text) -> Result<(), Refusal> {
         let written = match query.work {
-            Work::Floor => write_floor(figures),
+            Work::Floor => write_floor(&cpus(query)?, figures),
             _ => {
                 let (job, best) = self.run_job(query)?;
                 write_row(&job, &best, figures)
@@ -223,31 +223,36 @@ fn no_table<E>(_: E) -> Refusal {
     Refusal::NoTable
 }
 
+/// A number, or that which stands for none.
+fn number(asked: Option<Count>, default: usize) -> usize {
+    asked.map_or(default, |count| usize_from(count.get()))
+}
+
+/// The CPUs that a benchmark is to run on; without a number of threads one.
+fn cpus(query: &BenchQuery) -> Result<KVec<u32>, Refusal> {
+    let threads = number(query.threads, 1);
+    let mut cpus = KVec::new();
+    for cpu in online_cpus().take(threads) {
+        cpus.push(cpu, GFP_KERNEL).map_err(no_table)?;
+    }
+    if cpus.len() < threads {
+        return Err(Refusal::NotOffered("there are fewer CPUs than threads="));
+    }
+    Ok(cpus)
+}
+
 impl Job {
     fn new(query: &BenchQuery) -> Result<Self, Refusal> {
-        let number = |it: Option<crate::algo::command::Count>, default| {
-            it.map_or(default, |it| usize_from(it.get()))
-        };
-        let threads = number(query.threads, 1);
-        let mut cpus = KVec::new();
-        for cpu in online_cpus().take(threads) {
-            cpus.push(cpu, GFP_KERNEL).map_err(no_table)?;
-        }
-        if cpus.len() < threads {
-            return Err(Refusal::NotOffered("there are fewer CPUs than threads="));
-        }
         Ok(Self {
             work: query.work,
             order: query.order.unwrap_or(Order::ZERO),
             pattern: query.pattern.unwrap_or(Pattern::Fifo),
             count: number(query.count, DEFAULT_COUNT),
             rounds: number(query.rounds, DEFAULT_ROUNDS),
-            cpus,
+            cpus: cpus(query)?,
         })
     }
-}
 
-impl Job {
     /// How many blocks a thread holds at most.
     fn slots(&self) -> usize {
         match self.work {

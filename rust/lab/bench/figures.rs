@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Figures as rows: nanoseconds a block, and what locks and counters cost.
+//! Figures as rows: nanoseconds a block.
 //!
-//! # Locking     none; a row of the floor is measured while it is written.
+//! # Locking     none: plain values.
 //! # Reference   lab/bench.rs.
 
 use core::fmt::{
@@ -14,8 +14,7 @@ use kernel::prelude::*;
 
 use super::{
     rounds::Best,
-    Job,
-    DEFAULT_ROUNDS, //
+    Job, //
 };
 use crate::algo::{
     command::Work,
@@ -24,25 +23,30 @@ use crate::algo::{
         usize_from, //
     },
 };
-use crate::linux::{
-    bench::{
-        locked_add,
-        Floor, //
-    },
-    cond_resched,
-    debugfs::Text, //
-};
+use crate::linux::debugfs::Text;
 
 /// What the figures begin with.
 pub const FIGURES: &str =
     "work       order pattern threads count   rounds pair_ns  alloc_ns free_ns\n";
 
 /// Nanoseconds for one of so many, in tenths.
-struct PerBlock(u64, usize);
+#[derive(Clone, Copy)]
+pub(super) struct PerBlock(pub(super) u64, pub(super) usize);
+
+impl PerBlock {
+    fn tenths(self) -> u64 {
+        self.0.saturating_mul(10) / u64_from(self.1.max(1))
+    }
+
+    /// Says whether one took less time than one of `other`.
+    pub(super) fn is_quicker_than(self, other: Self) -> bool {
+        self.tenths() < other.tenths()
+    }
+}
 
 impl fmt::Display for PerBlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tenths = self.0.saturating_mul(10) / u64_from(self.1.max(1));
+        let tenths = self.tenths();
         // Padded by hand, for two numbers are no string; one digit follows the point.
         let digits = (tenths / 10).checked_ilog10().unwrap_or(0);
         let length = usize_from(digits) + 3;
@@ -67,31 +71,6 @@ pub(super) fn write_row(job: &Job, best: &Best, text: &mut Text) -> Result {
     match job.work {
         Work::Pair => writeln!(text, "{first:<8} -        -")?,
         _ => writeln!(text, "-        {first:<8} {second}")?,
-    }
-    text.complete()
-}
-
-/// What locks and counters cost in this kernel, each done many times, the best of several.
-pub(super) fn write_floor(text: &mut Text) -> Result {
-    const TIMES: usize = 100_000;
-    let floors = [
-        ("irqsave", Some(Floor::Irqsave)),
-        ("spinlock", Some(Floor::Spinlock)),
-        ("count", Some(Floor::Count)),
-        ("locked_add", None),
-    ];
-    for (name, floor) in floors {
-        let once = || match floor {
-            Some(floor) => floor.nanoseconds(TIMES),
-            None => locked_add(TIMES),
-        };
-        let best = (0..DEFAULT_ROUNDS).map(|_| once()).min().unwrap_or(0);
-        let nanoseconds = PerBlock(best, TIMES);
-        writeln!(
-            text,
-            "{name:<10} -     -       1       {TIMES:<7} {DEFAULT_ROUNDS:<6} {nanoseconds:<8} -        -"
-        )?;
-        cond_resched();
     }
     text.complete()
 }
