@@ -88,6 +88,10 @@ const BATCH: usize = 64;
 /// Nanoseconds after which no new round is begun.
 const MAX_TIME: u64 = 20_000_000_000;
 
+/// Places of a thread at least: two threads whose few places were on one cache line would wait for
+/// each other at each block.
+const PLACES: usize = 32;
+
 /// Blocks without a count.
 const DEFAULT_COUNT: usize = 10_000;
 
@@ -205,7 +209,7 @@ impl<M: Manager> Lab<M> {
 fn run_promised<M: Manager>(manager: &M, job: &Job, wish: &PagesWish) -> Result<Best, Refusal> {
     let mut slots = KVec::with_capacity(job.cpus.len(), GFP_KERNEL).map_err(no_table)?;
     for _ in 0..job.cpus.len() {
-        let some = manager.bench_slots(job.slots(), wish)?;
+        let some = manager.bench_slots(job.slots().max(PLACES), wish)?;
         let some = KBox::pin_init(new_mutex!(some, "oxmm::bench"), GFP_KERNEL);
         slots
             .push(some.map_err(no_table)?, GFP_KERNEL)
