@@ -322,3 +322,22 @@ fn a_boost_is_taken_off() {
     zone.end_boost();
     assert_eq!((boost(), flags.load(Relaxed)), (0, flag::BELOW_HIGH));
 }
+
+/// [ U U M M | M M M M | U U M M | M M M M ]: what two CPUs claim lies in regions of their own, once all
+/// that the first one claimed is in use; in one they would share its lock and the lines of its states.
+#[test]
+fn two_cpus_claim_apart() {
+    for order in [9, 10].map(|it| Order::new(it).unwrap()) {
+        let memory = HostMemory::new(4, CPUS, Tuning::default());
+        (0..4).for_each(|region| memory.prepare(region));
+        let zone: LoneZone = Zone::new(memory, Order::new(10).unwrap());
+        let all = NrPages::new(4 * FRAMES);
+        zone.add(FrameIdx::new(0), all, Migratetype::Movable);
+        let want = Want::new(order, Migratetype::Unmovable, FLAGS);
+        let region = |cpu| zone.alloc(cpu, &want).unwrap().region();
+        let claimed = 1 << (10 - order.get());
+        assert!((0..claimed).all(|_| region(0) == 0));
+        assert_eq!(region(1), 2, "order {}", order.get());
+        assert_eq!(zone.check(CPUS), Ok(()));
+    }
+}

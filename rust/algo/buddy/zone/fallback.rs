@@ -44,6 +44,7 @@ use super::{
 };
 use crate::algo::{
     units::{
+        usize_from,
         Migratetype,
         Order, //
     },
@@ -94,7 +95,7 @@ impl<M: Memory> Zone<M> {
         };
         let mut below = None;
         // Each try that fails looks at smaller blocks only.
-        while let Some(target) = self.largest_fallback(want.migratetype, below) {
+        while let Some(target) = self.largest_fallback(want.migratetype, below, *hint) {
             if target.order < least || !may_claim(target.order, want.migratetype) {
                 break;
             }
@@ -155,13 +156,19 @@ impl<M: Memory> Zone<M> {
     }
 
     /// The largest block of another type, of at most this order; of equals the type that comes
-    /// first among the fallbacks.
-    fn largest_fallback(&self, migratetype: Migratetype, most: Option<Order>) -> Option<Target> {
+    /// first among the fallbacks, and then the region that comes first from where the CPU allocates:
+    /// what two CPUs claim is to lie apart, or they share lines with every block of it.
+    fn largest_fallback(
+        &self,
+        migratetype: Migratetype,
+        most: Option<Order>,
+        hint: u32,
+    ) -> Option<Target> {
         let most = most.unwrap_or(self.max_order).min(self.max_order);
         let mut best: Option<Target> = None;
         for other in fallbacks(migratetype) {
             for row in [Row::Whole(other), Row::Broken(other)] {
-                let _ = self.each_region(row, 0, |region, summary| {
+                let _ = self.each_region(row, usize_from(hint), |region, summary| {
                     let order = match row {
                         Row::Whole(_) => summary.largest(other),
                         Row::Broken(_) => summary.largest_broken(other),
