@@ -174,14 +174,20 @@ one_cpu() {
 # its pages change hands: a kernel without SMP, where locks are free, is the harder one to beat.
 two_cpus() {
 	floor 2
-	# So large that 400 blocks of order 9 are to be had: 200 are work for long enough to be timed.
-	reload arena_mb=1024 max_mb=1024
-	pages o0 - - - "work=pair" 1 2
-	pages o3 - - - "work=pair order=3" 1 2
-	pages o9 - - - "work=pair order=9" 1 2
-	pages o0 fifo - - "work=bulk count=10000" 1 2
-	pages o3 fifo - - "work=bulk order=3 count=2000" 1 2
-	pages o9 fifo - - "work=bulk order=9 count=200" 1 2
+	# Unmovable and movable, each on a machine just made: all of its memory is movable, so that the
+	# former has to be claimed, and CPUs share what one of them has claimed before they claim more.
+	for type in GFP_KERNEL GFP_HIGHUSER_MOVABLE; do
+		# So large that 400 blocks of order 9 are to be had: 200 are work long enough to be timed.
+		reload arena_mb=1024 max_mb=1024
+		pair=- bulk=fifo
+		if [ $type != GFP_KERNEL ]; then pair=movable bulk=movable; fi
+		pages o0 $pair - - "work=pair gfp=$type" 1 2
+		pages o3 $pair - - "work=pair order=3 gfp=$type" 1 2
+		pages o9 $pair - - "work=pair order=9 gfp=$type" 1 2
+		pages o0 $bulk - - "work=bulk count=10000 gfp=$type" 1 2
+		pages o3 $bulk - - "work=bulk order=3 count=2000 gfp=$type" 1 2
+		pages o9 $bulk - - "work=bulk order=9 count=200 gfp=$type" 1 2
+	done
 	pages o0 other - "<=0.50" "work=remote count=10000" 2
 	pages o3 other - "<=0.50" "work=remote order=3 count=2000" 2
 	pages o9 other - "<=0.50" "work=remote order=9 count=200" 2
