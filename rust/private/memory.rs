@@ -9,7 +9,8 @@
 //!
 //! # Locking     regions and lists have locks of their own, see lock.rs; the rest are atomics. States
 //!               and accounts are published by an exchange with release and found by a load with
-//!               acquire ([`OfFrames`]), and stay until the zone goes.
+//!               acquire ([`OfFrames`]), and stay until the zone goes. They are allocated under the
+//!               mutex of the budget, under which no other lock of oxmm is taken.
 //! # Cost        38 KiB per GiB, and 18 KiB for each CPU; 256 KiB per GiB more for states and 512 KiB
 //!               for accounts, once used: with all that is known of who has a frame, 806 KiB.
 //! # Limits      the memory comes from any node, and from Linux's heap: it is no part of the memory
@@ -17,11 +18,9 @@
 //! # Reference   algo/buddy/zone.rs: `Memory`.
 
 use kernel::{
+    new_mutex,
     prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    },
+    sync::Mutex, //
 };
 
 use super::{
@@ -76,37 +75,22 @@ pub(super) const STATES: Bytes = Bytes::new(3 * FRAMES);
 
 /// The most that the state of a machine may take of the kernel's memory.
 ///
-/// # Invariants
-///
-/// `left` never becomes more than it was at first: what is given back was taken.
+/// It is behind a mutex, so that of two who make the same region ready one pays: the other would be
+/// refused what has been made, where the budget is for no more than there is.
 pub(super) struct Budget {
-    left: Atomic<usize>,
+    left: Pin<KBox<Mutex<usize>>>,
 }
 
 impl Budget {
     /// So much and no more.
-    pub(super) fn new(most: Bytes) -> Self {
-        Self {
-            left: Atomic::new(most.get()),
-        }
-    }
-
-    /// Takes a part; `false` if there is not so much left.
-    pub(super) fn take(&self, part: Bytes) -> bool {
-        let mut left = self.left.load(Relaxed);
-        while let Some(rest) = left.checked_sub(part.get()) {
-            match self.left.cmpxchg(left, rest, Relaxed) {
-                Ok(_) => return true,
-                Err(now) => left = now,
-            }
-        }
-        false
-    }
-
-    /// Gives back what was taken for nothing.
-    pub(super) fn give_back(&self, part: Bytes) {
-        // INVARIANT: it was taken.
-        self.left.fetch_add(part.get(), Relaxed);
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub(super) fn new(most: Bytes) -> Result<Self> {
+        Ok(Self {
+            left: KBox::pin_init(new_mutex!(most.get(), "oxmm::budget"), quietly())?,
+        })
     }
 }
 
@@ -150,8 +134,8 @@ impl ZoneMemory {
         })
     }
 
-    /// Allocates states and accounts of a region, if it has none yet; in process context, without a lock that
-    /// spins. Of two who do so at a time both allocate, and what one of them has is kept.
+    /// Allocates states and accounts of a region, if it has none yet; in process context, without a
+    /// lock that spins.
     ///
     /// # Errors
     ///
@@ -161,15 +145,14 @@ impl ZoneMemory {
         if place.get().is_some() {
             return Ok(());
         }
-        if !budget.take(STATES) {
-            return Err(ENOMEM);
+        let mut left = budget.left.lock();
+        if place.get().is_some() {
+            return Ok(());
         }
-        let made = place.make();
-        // `false` for the one who comes later, whose states are dropped.
-        if made != Ok(true) {
-            budget.give_back(STATES);
-        }
-        made.map(|_| ())
+        let rest = left.checked_sub(STATES.get()).ok_or(ENOMEM)?;
+        place.make()?;
+        *left = rest;
+        Ok(())
     }
 }
 
@@ -300,10 +283,11 @@ mod tests {
     /// States and accounts come when they are asked for, once, and one for each frame.
     #[test]
     fn states_come_when_asked_for() {
-        let memory = ZoneMemory::new(2, 1);
+        let (memory, Ok(budget)) = (ZoneMemory::new(2, 1), Budget::new(STATES)) else {
+            return;
+        };
         assert!(memory.is_ok_and(|memory| {
             let before = memory.states(1).is_none();
-            let budget = Budget::new(STATES);
             let made = memory.ready(1, &budget).is_ok();
             let first = memory.states(1).map(|it| it.as_ptr());
             let again = memory.ready(1, &budget).is_ok();
@@ -314,26 +298,30 @@ mod tests {
         }));
     }
 
-    /// A budget is spent and no more; what goes back can be taken again.
+    /// A budget is spent and no more; what was refused can be had with another one.
     #[test]
     fn a_budget_is_kept() {
-        let budget = Budget::new(Bytes::new(3 * FRAMES + 1));
+        let (one, next) = (STATES.get() + 1, STATES.get());
+        let (one, next) = (Bytes::new(one), Bytes::new(next));
+        let (Ok(one), Ok(next)) = (Budget::new(one), Budget::new(next)) else {
+            return;
+        };
         let memory = ZoneMemory::new(2, 1);
         assert!(memory.is_ok_and(|memory| {
-            let first = memory.ready(0, &budget);
-            let second = memory.ready(1, &budget);
+            let first = memory.ready(0, &one);
+            let again = memory.ready(0, &one);
+            let second = memory.ready(1, &one);
             let refused = second == Err(ENOMEM) && memory.states(1).is_none();
-            budget.give_back(STATES);
-            first.is_ok() && refused && memory.ready(1, &budget).is_ok()
+            first.is_ok() && again.is_ok() && refused && memory.ready(1, &next).is_ok()
         }));
-        assert!(!budget.take(Bytes::new(2)) && budget.take(Bytes::new(1)));
     }
 
     /// A region past the last has no states and gets none.
     #[test]
     fn a_region_too_far_is_refused() {
-        let memory = ZoneMemory::new(2, 1);
-        let budget = Budget::new(STATES);
+        let (memory, Ok(budget)) = (ZoneMemory::new(2, 1), Budget::new(STATES)) else {
+            return;
+        };
         assert!(memory.is_ok_and(|memory| {
             memory.ready(2, &budget) == Err(ERANGE) && memory.states(2).is_none()
         }));
@@ -343,7 +331,7 @@ mod tests {
     /// that it was given, and takes each back.
     #[test]
     fn a_zone_gives_all_that_it_has() {
-        let Ok(memory) = ZoneMemory::new(1, 1) else {
+        let (Ok(memory), Ok(budget)) = (ZoneMemory::new(1, 1), Budget::new(STATES)) else {
             return;
         };
         let zone = Zone::new(memory, Order::new(10).unwrap_or_default());
@@ -351,7 +339,7 @@ mod tests {
         let flags = AllocFlags::new(Watermark::Min);
         let want = Want::new(Order::ZERO, Migratetype::Movable, flags);
         assert_eq!(zone.alloc(0, &want), Err(Miss::NotReady(0)));
-        assert_eq!(zone.memory().ready(0, &Budget::new(STATES)), Ok(()));
+        assert_eq!(zone.memory().ready(0, &budget), Ok(()));
         let mut frames = KVVec::new();
         while let Ok(frame) = zone.alloc(0, &want) {
             if frames.push(frame, GFP_KERNEL).is_err() {

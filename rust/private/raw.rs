@@ -85,15 +85,14 @@ impl OfFrames {
         Some(unsafe { frames.as_ref() })
     }
 
-    /// Allocates it, zeroed, if there is none; of two who do so at a time one has its own dropped,
-    /// which the answer `false` says.
+    /// Allocates it, zeroed, if there is none; of two who do so at a time one has its own dropped.
     ///
     /// # Errors
     ///
     /// ENOMEM.
-    pub(super) fn make(&self) -> Result<bool> {
+    pub(super) fn make(&self) -> Result {
         if self.get().is_some() {
-            return Ok(false);
+            return Ok(());
         }
         let frames = KVBox::into_raw(KVBox::<Frames>::zeroed(quietly())?);
         let (success, failure) = (Ordering::Release, Ordering::Relaxed);
@@ -105,7 +104,7 @@ impl OfFrames {
             // SAFETY: Of the box above, and nobody else has seen it.
             drop(unsafe { KVBox::from_raw(frames) });
         }
-        Ok(kept.is_ok())
+        Ok(())
     }
 }
 

@@ -101,7 +101,7 @@ impl State {
             asked: self.asked,
             most: self.most,
         })?;
-        Ok(Budget::new(self.most.saturating_sub(asked)))
+        Ok(Budget::new(self.most.saturating_sub(asked))?)
     }
 }
 

@@ -69,7 +69,7 @@ impl Machine {
     ///
     /// [`BuildError::NoTable`] without memory for the manager's own tables.
     pub(in crate::private) fn mirror(arena: Bytes) -> Result<Self, BuildError> {
-        let mut machine = Self::empty(LARGEST, Budget::new(Bytes::ZERO))?;
+        let mut machine = Self::empty(LARGEST, Budget::new(Bytes::ZERO)?)?;
         for cpu in 0..kernel::cpu::nr_cpu_ids() {
             let node = node::of_cpu(cpu);
             machine.cpus.push(node, quietly())?;
@@ -82,7 +82,7 @@ impl Machine {
         // All states that there can be: the machine is no larger than what was taken.
         let regions = machine.places.iter().map(|zone| zone.nr_frames().get());
         let regions = regions.map(|frames| frames.div_ceil(FRAMES)).sum();
-        machine.budget = Budget::new(STATES.checked_mul(regions).ok_or(ERANGE)?);
+        machine.budget = Budget::new(STATES.checked_mul(regions).ok_or(ERANGE)?)?;
         let (table, width) = machine.distances_of_linux()?;
         machine.finish(Distances::new(&table, width).ok_or(EINVAL)?)?;
         Ok(machine)
