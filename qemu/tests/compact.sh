@@ -307,12 +307,15 @@ storm_leaves_all_well() {
 }
 
 # The module goes while blocks are where they were moved to.
+# Removed while it holds what has moved; the machine that comes next may be of other blocks of Linux's.
 removal_after_moves() {
 	local node
 	for node in $(nodes_with_memory); do
 		fragment "$node"
 	done
-	ctl compact && rmmod oxmm && insmod "$MODULE" && [ "$(counters)" = "$start" ] && sound
+	ctl compact && rmmod oxmm && insmod "$MODULE" || return 1
+	start=$(counters)
+	[ "$(held)" -eq 0 ] && sound
 }
 
 ctl "free all

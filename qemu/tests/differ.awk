@@ -341,7 +341,8 @@ function summary(of, text, key) {
 BEGIN {
 	seed = (seed * 48271 + 11) % 2147483647
 	for (n = two[0] = 1; n <= 10; n++) two[n] = two[n - 1] * 2
-	LITTLE = 1500
+	# Pageblocks enough for each type of block to have some of its own.
+	LITTLE = 4000
 	room = 12000
 	read_nodes()
 	read_zones("linux")

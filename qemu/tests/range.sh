@@ -8,13 +8,14 @@
 # shellcheck source=qemu/tests/private-lib.sh
 . "${0%/*}/private-lib.sh"
 
-# zone NODE: sets `first` and `end` to the first page of the zone that the node's requests reach first,
-# its highest, and the one after its last, `from` and `to` to those of its longest stretch without a
-# hole: what Linux gave has some. `lowest` is the node's first page.
+# zone NODE [SIZE]: sets `first` and `end` to the first page of the zone that the node's requests reach
+# first, its highest, or the highest that has so many pages, and the one after its last, `from` and `to`
+# to those of its longest stretch without a hole: what Linux gave has some. `lowest` is the first page of
+# the lowest of them.
 zone() {
 	local start past pfn begin=''
 	read -r start past lowest <<-END
-		$(awk -v node="$1" 'NR > 1 && $1 == node && $6 { if (low == "") low = $3; from = $3; to = $3 + $4 } END { print from, to, low }' "$PRIVATE/zones")
+		$(awk -v node="$1" -v size="${2:-1}" 'NR > 1 && $1 == node && $6 >= size { if (low == "") low = $3; from = $3; to = $3 + $4 } END { print from, to, low }' "$PRIVATE/zones")
 	END
 	first='' end=0 from=0 to=0 pfn=$start
 	while [ "$pfn" -le "$past" ]; do
@@ -114,7 +115,7 @@ drain"
 moved_out_of_the_way() {
 	local node from to first end lowest at
 	for node in $(nodes_with_memory); do
-		zone "$node"
+		zone "$node" 4096
 		at=$(((from + to) / 2 - 100))
 		fill_up "$node"
 		refused ENOMEM "alloc range size=1M min=$((at * 4096)) max=$(((at + 256) * 4096)) node=$node gfp=GFP_NOWAIT|__GFP_THISNODE" || return 1
