@@ -142,7 +142,10 @@ alloc pages order=3 count=200 node=$node type=movable gfp=GFP_KERNEL|__GFP_THISN
 		free_every_other m && ctl "compact node=$node" || return 1
 		whole && ctl "verify all" || return 1
 		ctl "alloc range size=$((pages * 4096)) align=4M node=$node gfp=GFP_KERNEL|__GFP_THISNODE tag=r" || return 1
-		rows | grep -q "^lab:r $(split $pages) $pages\$" && sound || { note "$(rows)"; return 1; }
+		if ! rows | grep -q "^lab:r $(split $pages) $pages\$" || ! sound; then
+			note "$(rows)"
+			return 1
+		fi
 		ctl "verify all" && ctl "free all
 drain" && nobody || return 1
 	done
@@ -193,7 +196,10 @@ poke pfn=$((pfn + 1)) offset=7 value=1" || return 1
 			return 1
 		fi
 		[ "$(count poison_single_bit) $(count poison_corruption) $(count nr_bad_pages)" = "$((bad / 2)) $((bad / 2)) $bad" ] || return 1
-		[ "$(rows)" = "bad $bad $bad" ] && [ "$(in_use)" -ge $bad ] || { note "$(rows)"; return 1; }
+		if [ "$(rows)" != "bad $bad $bad" ] || [ "$(in_use)" -lt $bad ]; then
+			note "$(rows)"
+			return 1
+		fi
 		ask page "pfn=$pfn" && [ "$(value owner) $(value state)" = "bad allocated" ] || return 1
 		awk '$2 != "poison" && $3 != "ok" && NR > 1 { bad = 1 } END { exit bad }' "$PRIVATE/check" || return 1
 		dmesg | grep -q "oxmm: page $pfn: single bit error at offset 12" || return 1
