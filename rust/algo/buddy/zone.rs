@@ -5,15 +5,14 @@
 //!   alloc ---> list of the CPU ---> regions: own type ---> CMA ---> claim ---> steal
 //!   free  ---> list of the CPU ---> regions, when the list is long enough
 //!
-//! # Locking     page lists of a CPU (rank 4), then one region at a time (rank 5). The rest are
-//!               atomics: counters are exact when nobody is at work; summaries and the index are
-//!               hints, written under the lock of the region they describe and proved by it.
-//! # Cost        a list that holds a block: one lock, which no other CPU takes but to drain, and
-//!               the state byte of the frame. One refill or drain in `batch` or more takes a region's
-//!               lock and adds to the zone's counter, the only lines that CPUs share.
-//! # Limits      regions are searched from where the CPU found something last, not for the best fit
-//!               of the whole zone: a block is the best fit of its region, and a whole pageblock is
-//!               broken up only if no region has a broken one that fits.
+//! # Locking     page lists of a CPU (rank 4), then one region at a time (rank 5). The rest are atomics:
+//!               counters are exact when nobody works; summaries and the index are hints, proved by
+//!               the lock of the region they describe, under which they are written.
+//! # Cost        a list that holds a block: one lock, which no other CPU takes but to drain, and the
+//!               frame's state byte. One refill or drain in `batch` or more takes a region's lock and
+//!               adds to the zone's counter, the only lines that CPUs share.
+//! # Limits      a block is the best fit of its region, not of the zone: regions are searched from where
+//!               the CPU found something last, those with a broken pageblock that fits before others.
 //! # Reference   `mm/page_alloc.c`: `rmqueue()`, `rmqueue_bulk()`, `free_frozen_page_commit()`.
 
 mod accounts;
@@ -21,6 +20,7 @@ mod bulk;
 mod check;
 pub mod compact;
 mod damage;
+mod events;
 mod fallback;
 mod figures;
 mod free;
@@ -41,6 +41,11 @@ pub use figures::{
     flag,
     Apart,
     Figures, //
+};
+
+use events::{
+    note_alloc,
+    note_list, //
 };
 
 use super::{
@@ -481,25 +486,6 @@ impl<M: Memory> Zone<M> {
             note_alloc(pcp, want);
         });
         Ok(at)
-    }
-}
-
-/// Notes an allocation through a list.
-#[inline]
-fn note_list(pcp: &mut Pcp, want: &Want) {
-    pcp.note_alloc();
-    if !want.is_hit {
-        pcp.note(Event::NumaMiss, 1);
-    }
-}
-
-/// Counts a block that did not come through a list (__count_zid_vm_events(), zone_statistics()).
-fn note_alloc(pcp: &mut Pcp, want: &Want) {
-    pcp.note(Event::Alloc, 1 << want.order.get());
-    // What came another way is taken off what came at all.
-    pcp.note(Event::NumaHit, 1);
-    if !want.is_hit {
-        pcp.note(Event::NumaMiss, 1);
     }
 }
 
