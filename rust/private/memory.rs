@@ -37,8 +37,7 @@ use crate::algo::{
         },
         Region,
         FRAMES,
-        PAGEBLOCKS,
-        PAGEBLOCK_ORDER, //
+        PAGEBLOCKS, //
     },
     units::{
         Bytes,
@@ -95,7 +94,7 @@ impl Budget {
 }
 
 /// So many default values: zeroes, for atomics.
-fn defaults<T: Default>(count: usize) -> Result<KVVec<T>> {
+pub(super) fn defaults<T: Default>(count: usize) -> Result<KVVec<T>> {
     let mut all = KVVec::with_capacity(count, quietly())?;
     for _ in 0..count {
         all.push(T::default(), quietly())?;
@@ -201,19 +200,13 @@ impl Memory for ZoneMemory {
     }
 
     #[inline]
-    fn noted(&self, frame: FrameIdx, order: Order) -> Option<Noted<'_>> {
-        if order < PAGEBLOCK_ORDER {
-            // Of a place in a region the compiler knows that it is within the arrays.
-            let frames = self.frames.get(frame.region())?.get()?;
-            let at = frame.offset().get();
-            return Some(Noted {
-                state: frames.states.get(at)?,
-                account: frames.accounts.get(at)?,
-            });
-        }
+    fn noted_at(&self, frame: FrameIdx) -> Option<Noted<'_>> {
+        // Of a place in a region the compiler knows that it is within the arrays.
+        let frames = self.frames.get(frame.region())?.get()?;
+        let at = frame.offset().get();
         Some(Noted {
-            state: self.state_of(frame, order)?,
-            account: self.account_of(frame, order)?,
+            state: frames.states.get(at)?,
+            account: frames.accounts.get(at)?,
         })
     }
 

@@ -10,7 +10,7 @@ use crate::algo::buddy::guarded::Guarded;
 use crate::algo::buddy::pcp::{Pcp, Tuning};
 use crate::algo::buddy::region::Region;
 use crate::algo::buddy::zone::{index_words, Memory, Noted, Zone};
-use crate::algo::buddy::{FRAMES, PAGEBLOCKS, PAGEBLOCK_ORDER};
+use crate::algo::buddy::{FRAMES, PAGEBLOCKS};
 use crate::algo::units::{FrameIdx, Order};
 
 /// A lock of the host.
@@ -143,18 +143,12 @@ impl<R: Lock<Region>, P: Lock<Pcp>> Memory for HostMemory<R, P> {
     }
 
     #[inline]
-    fn noted(&self, frame: FrameIdx, order: Order) -> Option<Noted<'_>> {
-        if order < PAGEBLOCK_ORDER {
-            let frames = self.frames.get(frame.region())?.get()?;
-            let at = frame.offset().get();
-            return Some(Noted {
-                state: frames.states.get(at)?,
-                account: frames.accounts.get(at)?,
-            });
-        }
+    fn noted_at(&self, frame: FrameIdx) -> Option<Noted<'_>> {
+        let frames = self.frames.get(frame.region())?.get()?;
+        let at = frame.offset().get();
         Some(Noted {
-            state: self.state_of(frame, order)?,
-            account: self.account_of(frame, order)?,
+            state: frames.states.get(at)?,
+            account: frames.accounts.get(at)?,
         })
     }
 
