@@ -58,12 +58,15 @@ use crate::algo::{
             Plan,
             Site, //
         },
-        zone::compact::{
-            Budget,
-            Count,
-            Counts,
-            Outcome,
-            Scope, //
+        zone::{
+            compact::{
+                Budget,
+                Count,
+                Counts,
+                Outcome,
+                Scope, //
+            },
+            Miss, //
         },
     },
     machine::ZoneDesc,
@@ -161,6 +164,16 @@ impl Machine {
             let frame = pfn.checked_sub(zone.base)?;
             (frame < zone.nr_frames()).then_some((place, frame))
         })
+    }
+
+    /// Makes a region of a zone ready: see [`ZoneMemory::ready`].
+    ///
+    /// # Errors
+    ///
+    /// [`Miss::NotReady`] without memory for the states of its frames.
+    pub(super) fn ready(&self, site: &Site<ZoneMemory>, region: usize) -> Result<(), Miss> {
+        let ready = site.zone.memory().ready(region, &self.budget);
+        ready.map_err(|_| Miss::NotReady(region))
     }
 
     /// The node that a CPU of Linux allocates from first.

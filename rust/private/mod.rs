@@ -275,10 +275,8 @@ impl Private {
     fn make_ready(&self, plan: &Plan, region: usize) -> Result<(), Miss> {
         for &place in self.machine.list(plan.asked()) {
             let site = self.machine.sites.get(usize::from(place));
-            let memory = site.map(|site| site.zone.memory());
-            if let Some(memory) = memory.filter(|it| region < it.regions().len()) {
-                let ready = memory.ready(region, &self.machine.budget);
-                ready.map_err(|_| Miss::NotReady(region))?;
+            if let Some(site) = site.filter(|it| region < it.zone.memory().regions().len()) {
+                self.machine.ready(site, region)?;
             }
         }
         Ok(())

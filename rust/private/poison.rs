@@ -41,6 +41,7 @@ use kernel::{
 use super::{
     arena::Arena,
     machine::Machine,
+    memory::defaults,
     owner::Account,
     raw,
     Block,
@@ -118,10 +119,7 @@ impl Poison {
     pub(super) fn start(machine: &Machine) -> Result<Pin<KBox<Self>>> {
         let mut last = KVVec::new();
         for arena in machine.arenas.iter() {
-            let mut accounts = KVVec::with_capacity(arena.spanned().get(), quietly())?;
-            for _ in 0..arena.spanned().get() {
-                accounts.push(AtomicU16::new(0), quietly())?;
-            }
+            let accounts = defaults(arena.spanned().get())?;
             let first = arena.first();
             last.push(Last { first, accounts }, quietly())?;
             for (first, pages) in arena.runs() {
@@ -243,8 +241,7 @@ impl Machine {
             last_owner: self.ledger.owner(account),
         });
         // The state of a single frame is needed, which large blocks do without.
-        let ready = site.zone.memory().ready(at.frame.region(), &self.budget);
-        ready.is_ok()
+        self.ready(site, at.frame.region()).is_ok()
     }
 
     /// Looks at a block that is to be moved to: a bad page of it, and whose it is to be from then on.

@@ -16,7 +16,6 @@ use super::{
         FollowIn,
         Held, //
     },
-    machine::Machine,
     memory::ZoneMemory,
     owner::Account,
     Block,
@@ -196,7 +195,7 @@ impl Private {
                 .alloc_contig(wish.pages, at, wish.asked.migratetype);
             match found {
                 // Ends: each time around another region has become ready for good.
-                Err(Miss::NotReady(region)) => ready(&self.machine, site, region)?,
+                Err(Miss::NotReady(region)) => self.machine.ready(site, region)?,
                 found => return found,
             }
         }
@@ -222,7 +221,7 @@ impl Private {
                     return Ok(span);
                 }
                 Err(RangeMiss::Missed(Miss::NotReady(region))) => {
-                    ready(&self.machine, site, region)?;
+                    self.machine.ready(site, region)?;
                     continue;
                 }
                 Err(RangeMiss::NotIsolated(
@@ -248,12 +247,6 @@ impl Private {
         }
         Err(Miss::Empty)
     }
-}
-
-/// Allocates the states of a region.
-fn ready(machine: &Machine, site: &ZoneSite, region: usize) -> Result<(), Miss> {
-    let ready = site.zone.memory().ready(region, &machine.budget);
-    ready.map_err(|_| Miss::NotReady(region))
 }
 
 /// Says whether a zone keeps its min mark and its reserve without these pages.
