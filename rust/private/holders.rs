@@ -74,7 +74,6 @@ use crate::algo::{
 };
 use crate::linux::{
     cond_resched,
-    cpu,
     quietly, //
 };
 

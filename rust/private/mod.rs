@@ -42,6 +42,8 @@ mod page;
 mod poison;
 mod range;
 mod raw;
+#[cfg(CONFIG_KUNIT)]
+mod testing;
 mod tests;
 mod view;
 

@@ -11,36 +11,19 @@ mod suite {
         units::Migratetype, //
     };
     use crate::linux::gfp::Gfp;
+    use testing::{
+        asked,
+        is_sound, //
+    };
 
     fn manager() -> Option<Arc<Private>> {
-        let manager = Private::new(Bytes::from_mib(8), FreePages::AsLeft);
-        assert!(manager.is_ok());
-        manager.ok()
+        let manager = testing::manager(FreePages::AsLeft);
+        assert!(manager.is_some());
+        manager
     }
 
     fn order(number: u32) -> Order {
         Order::new(number).unwrap_or_default()
-    }
-
-    /// What `Gfp` comes down to, on a node.
-    fn asked(manager: &Private, order: Order, gfp: Gfp, node: NodeId) -> Asked {
-        let flags = gfp.flags();
-        Asked {
-            order,
-            flags,
-            bits: gfp.as_raw(),
-            migratetype: flags.migratetype(),
-            node,
-            list: gfp.list(),
-            nodes: None,
-            highest: ZoneKind::Movable,
-            cpu: cpu::current(),
-            rules: manager.rules(),
-        }
-    }
-
-    fn is_sound(manager: &Private) -> bool {
-        manager.check().all(|(_, _, outcome)| outcome.is_ok())
     }
 
     fn free(manager: &Private) -> NrPages {

@@ -20,11 +20,14 @@ mod suite {
             Order, //
         },
     };
-    use crate::linux::{
-        cpu,
-        gfp::Gfp, //
+    use crate::linux::gfp::Gfp;
+    use crate::private::{
+        testing::{
+            self,
+            is_sound, //
+        },
+        Miss, //
     };
-    use crate::private::Miss;
 
     const MOST: Bytes = Bytes::new(16 << 20);
 
@@ -42,24 +45,13 @@ mod suite {
         control.build(order.and_then(Order::new))
     }
 
+    /// What flags come down to on the first node, in zones up to Normal.
     fn asked(manager: &Private, gfp: Gfp, order: u32) -> Asked {
-        let flags = gfp.flags();
+        let order = Order::new(order).unwrap_or_default();
         Asked {
-            order: Order::new(order).unwrap_or_default(),
-            flags,
-            bits: gfp.as_raw(),
-            migratetype: flags.migratetype(),
-            node: NodeId::FIRST,
-            nodes: None,
-            list: gfp.list(),
             highest: ZoneKind::Normal,
-            cpu: cpu::current(),
-            rules: manager.rules(),
+            ..testing::asked(manager, order, gfp, NodeId::FIRST)
         }
-    }
-
-    fn is_sound(manager: &Private) -> bool {
-        manager.check().all(|(_, _, outcome)| outcome.is_ok())
     }
 
     /// Zones have the sizes that were said, are memory from the start, and CMA areas are reserved.

@@ -7,43 +7,33 @@ mod suite {
     use super::super::*;
     use crate::algo::{
         snapshot::would::Asked,
-        units::{
-            Bytes,
-            Migratetype,
-            ZoneKind, //
-        },
+        units::Migratetype, //
     };
     use crate::linux::gfp::Gfp;
-    use crate::private::FreePages;
+    use crate::private::{
+        testing,
+        FreePages, //
+    };
 
     /// A machine and two blocks of its first node that were given out as movable; nobody holds them.
     fn with_blocks(check: impl FnOnce(&Private, Block, Block)) {
-        let Ok(manager) = Private::new(Bytes::from_mib(8), FreePages::AsLeft) else {
+        let Some(manager) = testing::manager(FreePages::AsLeft) else {
             return;
         };
         let node = manager.nodes().find(|&node| {
             let node = manager.node(node);
             node.is_some_and(|it| it.managed > NrPages::ZERO)
         });
-        let flags = Gfp::KERNEL.flags();
         let Some(node) = node else { return };
         let plan = manager.plan(Asked {
-            order: ORDER,
-            flags,
-            bits: Gfp::KERNEL.as_raw(),
             migratetype: Migratetype::Movable,
-            node,
-            nodes: None,
-            list: Gfp::KERNEL.list(),
-            highest: ZoneKind::Movable,
-            cpu: cpu::current(),
-            rules: manager.rules(),
+            ..testing::asked(&manager, ORDER, Gfp::KERNEL, node)
         });
         let (Ok(one), Ok(two)) = (manager.alloc(&plan), manager.alloc(&plan)) else {
             return;
         };
         check(&manager, one, two);
-        assert!(manager.check().all(|(_, _, outcome)| outcome.is_ok()));
+        assert!(testing::is_sound(&manager));
     }
 
     const ORDER: Order = Order::ZERO;

@@ -7,26 +7,19 @@ mod suite {
     use super::super::*;
     use crate::algo::{
         gfp::Flag,
-        snapshot::would::Asked,
-        units::{
-            Bytes,
-            NrPages,
-            ZoneKind, //
-        },
+        units::NrPages, //
     };
-    use crate::linux::{
-        cpu,
-        gfp::Gfp, //
-    };
+    use crate::linux::gfp::Gfp;
     use crate::private::{
+        testing,
         FreePages,
         Plan, //
     };
 
     fn manager() -> Option<Arc<Private>> {
-        let manager = Private::new(Bytes::from_mib(8), FreePages::AsLeft);
-        assert!(manager.is_ok());
-        manager.ok()
+        let manager = testing::manager(FreePages::AsLeft);
+        assert!(manager.is_some());
+        manager
     }
 
     fn owner(name: &str) -> Owner {
@@ -36,21 +29,9 @@ mod suite {
 
     /// A plan for blocks of an order from the first node.
     fn plan(manager: &Private, order: u32, account: Account) -> Option<Plan> {
-        let gfp = Gfp::KERNEL;
-        let flags = gfp.flags();
-        let asked = Asked {
-            order: Order::new(order)?,
-            flags,
-            bits: gfp.as_raw(),
-            migratetype: flags.migratetype(),
-            node: manager.nodes().next()?,
-            list: gfp.list(),
-            nodes: None,
-            highest: ZoneKind::Movable,
-            cpu: cpu::current(),
-            rules: manager.rules(),
-        };
-        assert!(!flags.contains(Flag::Zero));
+        let (order, node) = (Order::new(order)?, manager.nodes().next()?);
+        let asked = testing::asked(manager, order, Gfp::KERNEL, node);
+        assert!(!asked.flags.contains(Flag::Zero));
         Some(manager.plan(asked).with_account(account))
     }
 

@@ -5,15 +5,7 @@
 #[kernel::prelude::kunit_tests(oxmm_private_poison)]
 mod suite {
     use super::super::*;
-    use crate::algo::{
-        snapshot::would::Asked,
-        units::{
-            Bytes,
-            ZoneKind, //
-        },
-    };
     use crate::linux::{
-        cpu,
         gfp::Gfp,
         PAGE_SHIFT, //
     };
@@ -23,6 +15,7 @@ mod suite {
             Owner,
             UserKind, //
         },
+        testing,
         FreePages,
         Open,
         Plan, //
@@ -30,9 +23,9 @@ mod suite {
     use kernel::sync::Arc;
 
     fn manager() -> Option<Arc<Private>> {
-        let manager = Private::new(Bytes::from_mib(8), FreePages::Poisoned);
-        assert!(manager.is_ok());
-        manager.ok()
+        let manager = testing::manager(FreePages::Poisoned);
+        assert!(manager.is_some());
+        manager
     }
 
     fn user(manager: &Arc<Private>) -> Option<Arc<Open>> {
@@ -41,20 +34,8 @@ mod suite {
     }
 
     fn plan(manager: &Private, order: u32, account: Account) -> Option<Plan> {
-        let gfp = Gfp::KERNEL;
-        let flags = gfp.flags();
-        let asked = Asked {
-            order: Order::new(order)?,
-            flags,
-            bits: gfp.as_raw(),
-            migratetype: flags.migratetype(),
-            node: manager.nodes().next()?,
-            list: gfp.list(),
-            nodes: None,
-            highest: ZoneKind::Movable,
-            cpu: cpu::current(),
-            rules: manager.rules(),
-        };
+        let (order, node) = (Order::new(order)?, manager.nodes().next()?);
+        let asked = testing::asked(manager, order, Gfp::KERNEL, node);
         Some(manager.plan(asked).with_account(account))
     }
 
@@ -68,7 +49,7 @@ mod suite {
     }
 
     fn is_sound(manager: &Private) -> bool {
-        manager.check().all(|(_, _, outcome)| outcome.is_ok())
+        testing::is_sound(manager)
             && manager.check_owners(|_| {}, |it| it.kind() == UserKind::Bad) == Ok(Ok(()))
     }
 
