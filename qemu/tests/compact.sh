@@ -33,17 +33,9 @@ said() {
 fragment() {
 	ctl "free all
 drain"
-	awk -v node="$1" -v how="$MOVABLE" 'BEGIN {
-		for (i = 0; i < 280; i++) {
-			print "alloc pages count=6 node=" node " fill=1 tag=keep " how
-			print "alloc pages order=1 node=" node " fill=1 tag=keep " how
-			print "alloc pages count=56 node=" node " tag=drop " how
-		}
-	}' >/tmp/lines
-	# The last line fails, when there is no more.
-	cat /tmp/lines 2>/dev/null >"$PRIVATE/ctl"
-	ctl "free tag=drop
-drain"
+	scatter 280 "alloc pages count=6 node=$1 fill=1 tag=keep $MOVABLE
+alloc pages order=1 node=$1 fill=1 tag=keep $MOVABLE
+alloc pages count=56 node=$1 tag=drop $MOVABLE"
 	# What the marks kept from being touched.
 	while ctl "alloc pages order=9 node=$1 gfp=GFP_NOWAIT|__GFP_THISNODE tag=rest"; do :; done
 }
@@ -106,14 +98,22 @@ compacts() {
 	done
 }
 
-# For an order one block is made in each zone; again it costs nothing.
+# smallest NODE: the pages of its smallest zone.
+smallest() {
+	awk -v node="$1" 'NR > 1 && $1 == node && (!least || $6 < least) { least = $6 } END { print least + 0 }' "$PRIVATE/zones"
+}
+
+# For an order one block is made in each zone; again it costs nothing. A zone of a few pageblocks may
+# have no place for a block of order 10 but where something unmovable is.
 compacts_for_an_order() {
 	local node order
 	for node in $(nodes_with_memory); do
 		for order in 9 10; do
+			[ "$(smallest "$node")" -ge $((4 << order)) ] || { note "node $node: too small a zone for order $order"; continue; }
 			fragment "$node" && fragmented "$node" || return 1
-			ctl "compact order=$order node=$node" && grep -q " success, " "$PRIVATE/result" || return 1
-			[ "$(whole "$node")" -ge $((1 << (order - 9))) ] || return 1
+			ctl "compact order=$order node=$node" || return 1
+			grep -q " success, " "$PRIVATE/result" || { note "node $node: $(tail -n 1 "$PRIVATE/result")"; return 1; }
+			[ "$(whole "$node")" -ge $((1 << (order - 9))) ] || { note "node $node: $(whole "$node") whole pageblocks"; return 1; }
 			ctl "compact order=$order node=$node" && [ "$(said pgmigrate_success)" -eq 0 ] || return 1
 			intact keep && back_at_start || return 1
 		done
@@ -179,7 +179,7 @@ drain" || return 1
 
 # isolated PFN: whether the pageblock of a page is.
 isolated() {
-	ask page "pfn=$1" && awk '$1 == "pageblock_isolated" { print $2 }' "$PRIVATE/page"
+	ask page "pfn=$1" && value pageblock_isolated
 }
 
 # A free range: its pages are nobody's until it ends; a movable block may stay in it, and nothing new
@@ -306,8 +306,8 @@ storm_leaves_all_well() {
 	ctl "verify all" && sound && back_at_start
 }
 
-# The module goes while blocks are where they were moved to.
-# Removed while it holds what has moved; the machine that comes next may be of other blocks of Linux's.
+# The module goes while blocks are where they were moved to; the machine that comes next may be of other
+# blocks of Linux's.
 removal_after_moves() {
 	local node
 	for node in $(nodes_with_memory); do

@@ -9,9 +9,6 @@
 # shellcheck source=qemu/tests/private-lib.sh
 . "${0%/*}/private-lib.sh"
 
-# value FACT: from `page`.
-value() { awk -v fact="$1" '$1 == fact { print $2 }' "$PRIVATE/page"; }
-
 # rows: the owners, their blocks and their pages, in the order of their names.
 rows() { awk 'NR > 1 { print $1, $3, $4 }' "$PRIVATE/owners" | sort; }
 
@@ -114,16 +111,10 @@ alloc pages count=20 tag=b$((round % 5))"
 }
 
 storm_leaves_all_well() {
-	local cpu=0 pids='' reader
+	local reader
 	(while :; do cat "$PRIVATE/owners" "$PRIVATE/check" >/dev/null; done) &
 	reader=$!
-	while [ $cpu -lt "$(nproc)" ]; do
-		storm $cpu &
-		pids="$pids $!"
-		cpu=$((cpu + 1))
-	done
-	# shellcheck disable=SC2086 # a list of numbers
-	wait $pids
+	on_all_cpus storm
 	kill $reader
 	wait $reader 2>/dev/null
 	whole && ctl "free all
@@ -271,16 +262,10 @@ alloc pages count=200 type=movable fill=1 tag=d$1"
 }
 
 moves_leave_poison() {
-	local cpu=0 pids='' node moved
+	local node moved
 	moved=$(count pgmigrate_success)
 	rm -f /tmp/eio
-	while [ $cpu -lt "$(nproc)" ]; do
-		churn $cpu &
-		pids="$pids $!"
-		cpu=$((cpu + 1))
-	done
-	# shellcheck disable=SC2086 # a list of numbers
-	wait $pids
+	on_all_cpus churn
 	for node in $(nodes_with_memory); do
 		ctl "alloc pages count=3000 node=$node type=movable gfp=GFP_KERNEL|__GFP_THISNODE fill=1 tag=m" || return 1
 		free_every_other m && ctl "compact node=$node" && ctl "verify all" && whole || return 1

@@ -60,6 +60,33 @@ drain"
 	[ "$(counters)" = "$start" ] && sound
 }
 
+# value FACT: from `page`, of the page that was asked for last.
+value() { awk -v fact="$1" '$1 == fact { print $2 }' "$PRIVATE/page"; }
+
+# on_all_cpus FUNCTION: as many of it at once as there are CPUs, each with a number; waits for all.
+on_all_cpus() {
+	local number=0 pids=''
+	while [ $number -lt "$(nproc)" ]; do
+		"$1" $number &
+		pids="$pids $!"
+		number=$((number + 1))
+	done
+	# shellcheck disable=SC2086 # a list of numbers
+	wait $pids
+}
+
+# scatter ROUNDS LINES: does the lines so many times over, until there is no more memory and one of them
+# fails; then frees what has the tag drop, here and there.
+scatter() {
+	awk -v rounds="$1" -v lines="$(echo "$2" | tr '\n' ';')" 'BEGIN {
+		gsub(/;/, "\n", lines)
+		for (i = 0; i < rounds; i++) printf "%s", lines
+	}' >/tmp/lines
+	cat /tmp/lines 2>/dev/null >"$PRIVATE/ctl"
+	ctl "free tag=drop
+drain"
+}
+
 # fill NODE ORDER: takes blocks, fewer and fewer at a time, until there are none.
 fill() {
 	local count=4096

@@ -145,17 +145,9 @@ boost() { awk -v node="$1" 'NR > 1 && $1 == node { sum += $10 } END { print sum 
 boosts_end() {
 	local node left movable="gfp=GFP_KERNEL|__GFP_THISNODE|__GFP_NORETRY type=movable"
 	for node in $(nodes_with_memory); do
-		awk -v node="$node" -v how="$movable" 'BEGIN {
-			for (i = 0; i < 400; i++) {
-				print "alloc pages count=40 node=" node " tag=keep " how
-				print "alloc pages count=40 node=" node " tag=drop " how
-			}
-		}' >/tmp/lines
-		# The last line fails, when there is no more.
-		cat /tmp/lines 2>/dev/null >"$PRIVATE/ctl"
-		ctl "free tag=drop
-drain
-alloc pages count=1000 node=$node gfp=GFP_KERNEL|__GFP_THISNODE" || return 1
+		scatter 400 "alloc pages count=40 node=$node tag=keep $movable
+alloc pages count=40 node=$node tag=drop $movable" || return 1
+		ctl "alloc pages count=1000 node=$node gfp=GFP_KERNEL|__GFP_THISNODE" || return 1
 		[ "$(boost "$node")" -gt 0 ] || { note "node $node: no boost"; return 1; }
 		fill "$node" 0
 		ctl drain && left=$(zones_free "$node")
@@ -223,9 +215,6 @@ would_is_right() {
 		done
 	done
 }
-
-# value FACT: from `page`.
-value() { awk -v fact="$1" '$1 == fact { print $2 }' "$PRIVATE/page"; }
 
 # The second page of a block belongs to it; a single page is allocated, then on a list of a CPU, then
 # free again.

@@ -34,7 +34,7 @@ zone() {
 # of TAG FIELD: a field of the first line of `live` with the tag.
 of() { awk -v tag="$1" -v field="$2" '$9 == tag { print $field; exit }' "$PRIVATE/live"; }
 
-holder() { ask page "pfn=$1" && awk '$1 == "held_by" { print $2 }' "$PRIVATE/page"; }
+holder() { ask page "pfn=$1" && value held_by; }
 
 GFP="gfp=GFP_KERNEL|__GFP_THISNODE"
 
@@ -98,16 +98,9 @@ exact_places() {
 
 # fill_up NODE: movable pages everywhere, filled; a quarter of them is free.
 fill_up() {
-	awk -v node="$1" 'BEGIN {
-		how = "gfp=GFP_KERNEL|__GFP_THISNODE|__GFP_NORETRY type=movable"
-		for (i = 0; i < 300; i++) {
-			print "alloc pages count=48 node=" node " fill=1 tag=keep " how
-			print "alloc pages count=16 node=" node " tag=drop " how
-		}
-	}' >/tmp/lines
-	cat /tmp/lines 2>/dev/null >"$PRIVATE/ctl"
-	ctl "free tag=drop
-drain"
+	local how="node=$1 gfp=GFP_KERNEL|__GFP_THISNODE|__GFP_NORETRY type=movable"
+	scatter 300 "alloc pages count=48 fill=1 tag=keep $how
+alloc pages count=16 tag=drop $how"
 }
 
 # Movable blocks in the way are moved, with their contents; who may not wait gets none; what cannot
