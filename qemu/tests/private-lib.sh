@@ -41,6 +41,9 @@ free_of() {
 # zones_free NODE: says its free pages, without those on lists.
 zones_free() { awk -v node="$1" 'NR > 1 && $1 == node { sum += $8 } END { print sum + 0 }' "$PRIVATE/zones"; }
 
+# kept NODE: says how many pages of the node its machine's tables have, from its top down.
+kept() { awk -v node="$1" '$1 == "boot" && $2 == "allocated" && $3 == node { sum += $6 } END { print int((sum + 4095) / 4096) }' "$PRIVATE/memblock"; }
+
 nodes() { awk 'NR > 1 { print $1 }' "$PRIVATE/nodes"; }
 
 nodes_with_memory() { awk 'NR > 1 && $7 > 0 { print $1 }' "$PRIVATE/nodes"; }

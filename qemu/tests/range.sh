@@ -29,6 +29,9 @@ zone() {
 		fi
 		pfn=$((pfn + 512))
 	done
+	# The manager's tables are at its end.
+	end=$((end - $(kept "$1")))
+	[ "$to" -le "$end" ] || to=$end
 }
 
 # of TAG FIELD: a field of the first line of `live` with the tag.

@@ -36,6 +36,7 @@ use kernel::{
 use super::{
     ffi,
     pages::Pages,
+    pinned::Space,
     PAGE_SHIFT, //
 };
 use crate::algo::units::{
@@ -105,6 +106,21 @@ impl Pages {
         // consecutive addresses.
         let start = unsafe { self.base()?.add(from.get() << PAGE_SHIFT) };
         Some((start, len))
+    }
+
+    /// `len` bytes from the byte `from` on, to make an array in; `None` if the run does not have them
+    /// all.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else uses the bytes, and the run is not dropped before every array that is made in
+    /// them.
+    pub unsafe fn space(&self, from: usize, len: usize) -> Option<Space> {
+        let end = from.checked_add(len)?;
+        let base = self.base().filter(|_| end <= self.len())?;
+        // SAFETY: The bytes are inside of the run, which the direct map has at consecutive addresses,
+        // and it is the kernel's to write; the rest is the caller's promise.
+        Some(unsafe { Space::new(base.add(from), len) })
     }
 
     /// Copies `count` pages from the page `from` on to those of another run, as far as both have

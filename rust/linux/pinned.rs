@@ -6,16 +6,21 @@
 //!     [ lock 0 | lock 1 | lock 2 ]      made one after the other; none passes over the stack
 //!
 //! `KVVec` moves what is pushed, and a lock of the kernel must not be moved. An element may be larger
-//! than a kernel stack too: its initialiser writes it to its place.
+//! than a kernel stack too: its initialiser writes it to its place. That is in memory of the heap, or
+//! in a [`Space`] that somebody else keeps.
 //!
 //! # Locking     none: the elements bring their own.
-//! # Cost        one allocation; a slice from then on.
+//! # Cost        one allocation, or none in a space; a slice from then on.
 //! # Limits      the length is fixed, and there is no way to the elements but `&T`.
 //! # Reference   Linux `rust/kernel/alloc/kvec.rs`; `rust/pin-init/src/lib.rs`.
 
 use core::{
+    alloc::Layout,
+    marker::PhantomData,
     mem::MaybeUninit,
-    ops::Deref, //
+    ops::Deref,
+    ptr::NonNull,
+    slice, //
 };
 
 use kernel::prelude::*;
@@ -24,14 +29,54 @@ use pin_init::InPlaceWrite;
 
 use super::quietly;
 
+/// Bytes that an array may be made in.
+///
+/// # Invariants
+///
+/// Nobody else uses the bytes, and they stay until what is made in them is dropped.
+pub struct Space {
+    first: NonNull<u8>,
+    len: usize,
+}
+
+impl Space {
+    /// So many bytes from an address on.
+    ///
+    /// # Safety
+    ///
+    /// The bytes can be written, nobody else uses them, and they stay until every array that is made
+    /// in them is dropped.
+    pub(super) unsafe fn new(first: NonNull<u8>, len: usize) -> Self {
+        // INVARIANT: the caller's promise.
+        Self { first, len }
+    }
+
+    /// Where an array begins that has this layout, if it fits.
+    fn place(&self, layout: Layout) -> Option<NonNull<u8>> {
+        let fits = layout.size() <= self.len && self.first.addr().get() % layout.align() == 0;
+        fits.then_some(self.first)
+    }
+}
+
 /// An array of elements that stay where they are.
 ///
 /// # Invariants
 ///
-/// An element is neither moved nor lent as `&mut T` until it is dropped in its place.
+/// - From `first` on there are `len` elements in a row, in `heap` or in a space, and they are ours.
+/// - An element is neither moved nor lent as `&mut T` until it is dropped in its place.
 pub struct PinnedVec<T> {
-    elements: KVVec<T>,
+    first: NonNull<T>,
+    len: usize,
+    /// The memory, which is given back after the elements are dropped; that of a space is not ours.
+    _heap: Option<KVVec<MaybeUninit<T>>>,
+    _elements: PhantomData<T>,
 }
+
+// SAFETY: The elements are owned, as by a `Vec`.
+unsafe impl<T: Send> Send for PinnedVec<T> {}
+
+// SAFETY: `&PinnedVec` gives `&T` and no more.
+unsafe impl<T: Sync> Sync for PinnedVec<T> {}
 
 impl<T: 'static> PinnedVec<T> {
     /// Makes `count` elements; `make` gets the number of each.
@@ -39,38 +84,90 @@ impl<T: 'static> PinnedVec<T> {
     /// # Errors
     ///
     /// ENOMEM, and the first error of an initialiser; what was made is dropped then.
-    pub fn new<I, E>(count: usize, mut make: impl FnMut(usize) -> I) -> Result<Self>
+    pub fn new<I, E>(count: usize, make: impl FnMut(usize) -> I) -> Result<Self>
     where
         I: PinInit<T, E>,
         Error: From<E>,
     {
-        let mut elements = KVVec::with_capacity(count, quietly())?;
-        for index in 0..count {
-            let place = elements.spare_capacity_mut().first_mut().ok_or(ENOMEM)?;
-            let place = core::ptr::from_mut::<MaybeUninit<T>>(place);
-            // SAFETY: A place for one element, which nobody else knows of. The borrow ends with the
-            // next line, before the array can go; it is called static since `pin_init` knows no
-            // other. What is pinned by it stays there: there is room for all, so that the array is
-            // not moved, and `elements` goes into a `PinnedVec`, whose invariant says so, or is
-            // dropped.
-            let place: &'static mut MaybeUninit<T> = unsafe { &mut *place };
-            place.write_pin_init(make(index))?;
-            // SAFETY:
-            // - There was a place, so that the length is below the capacity.
-            // - The element there was made just now.
-            unsafe { elements.inc_len(1) };
+        let mut heap = KVVec::<MaybeUninit<T>>::with_capacity(count, quietly())?;
+        let first = NonNull::from(heap.spare_capacity_mut()).cast();
+        // SAFETY: There is room for `count` elements, aligned for them, which goes with the array.
+        unsafe { Self::fill(first, Some(heap), count, make) }
+    }
+
+    /// Makes `count` elements in a space.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM if they do not fit, and the first error of an initialiser.
+    pub fn new_in<I, E>(
+        space: Space,
+        count: usize,
+        make: impl FnMut(usize) -> I, //
+    ) -> Result<Self>
+    where
+        I: PinInit<T, E>,
+        Error: From<E>,
+    {
+        let layout = Layout::array::<T>(count).map_err(|_| ENOMEM)?;
+        let first = space.place(layout).ok_or(ENOMEM)?.cast();
+        // SAFETY: By the invariant of the space its bytes are ours alone and stay; there are enough,
+        // aligned for the elements.
+        unsafe { Self::fill(first, None, count, make) }
+    }
+
+    /// Makes the elements one after the other.
+    ///
+    /// # Safety
+    ///
+    /// From `first` on there is room for `count` elements, of which nobody else knows, in `heap` or in
+    /// memory that stays until they are dropped.
+    unsafe fn fill<I, E>(
+        first: NonNull<T>,
+        heap: Option<KVVec<MaybeUninit<T>>>,
+        count: usize,
+        mut make: impl FnMut(usize) -> I,
+    ) -> Result<Self>
+    where
+        I: PinInit<T, E>,
+        Error: From<E>,
+    {
+        // INVARIANT: no element.
+        let mut all = Self {
+            first,
+            len: 0,
+            _heap: heap,
+            _elements: PhantomData,
+        };
+        while all.len < count {
+            // SAFETY: The place of one more element, by the caller's promise, and nobody else's. The
+            // borrow ends with the next line, before the array can go; it is called static since
+            // `pin_init` knows no other. What is pinned by it stays there, by the invariant.
+            let place: &'static mut MaybeUninit<T> =
+                unsafe { first.add(all.len).cast::<MaybeUninit<T>>().as_mut() };
+            place.write_pin_init(make(all.len))?;
+            // INVARIANT: it was made just now.
+            all.len += 1;
         }
-        // INVARIANT: nobody has seen the elements yet; `Deref` alone lends them, as `&T`, and the
-        // drop of `KVVec` drops each in its place.
-        Ok(Self { elements })
+        Ok(all)
+    }
+}
+
+impl<T> Drop for PinnedVec<T> {
+    fn drop(&mut self) {
+        let all = NonNull::slice_from_raw_parts(self.first, self.len);
+        // SAFETY: By the invariant these are elements and ours; each is dropped in its place, once.
+        unsafe { all.as_ptr().drop_in_place() };
     }
 }
 
 impl<T> Deref for PinnedVec<T> {
     type Target = [T];
 
+    #[inline]
     fn deref(&self) -> &[T] {
-        &self.elements
+        // SAFETY: By the invariant these are elements, lent as `&T` alone while the array is there.
+        unsafe { slice::from_raw_parts(self.first.as_ptr(), self.len) }
     }
 }
 
@@ -172,6 +269,34 @@ mod tests {
             let sum = |sum: u64, lock: &SpinLock<[u64; 1024]>| sum + lock.lock()[1023];
             locks.iter().fold(0, sum) == 999 * 1000 / 2
         }));
+    }
+
+    /// In a space the elements are made and dropped, too, and the space is somebody else's.
+    #[test]
+    fn elements_may_be_in_a_space() {
+        let Some(counts) = counts() else { return };
+        let mut room = match KVVec::<u64>::from_elem(0, 1000, GFP_KERNEL) {
+            Ok(room) => room,
+            Err(_) => return,
+        };
+        let len = size_of::<Witness>() * 10;
+        let first = NonNull::from(room.as_mut_slice()).cast::<u8>();
+        // SAFETY: Bytes of `room`, which is used for nothing else and dropped after the arrays.
+        let space = |len| unsafe { Space::new(first, len) };
+        let make = |number| Witness::new(number, &counts);
+        assert!(
+            matches!(PinnedVec::new_in(space(len - 1), 10, make), Err(error) if error == ENOMEM)
+        );
+        let all = PinnedVec::new_in(space(len), 10, make);
+        assert!(all.is_ok_and(|all| {
+            let mut places = all.iter().enumerate();
+            all.as_ptr().addr() == first.addr().get()
+                && places
+                    .all(|(at, it)| it.number == at && it.made_at == core::ptr::from_ref(it).addr())
+        }));
+        assert_eq!(counts.moved.load(Relaxed), 0);
+        assert_eq!(counts.dropped.load(Relaxed), 10);
+        drop(room);
     }
 
     /// No element takes no memory.

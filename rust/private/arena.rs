@@ -47,6 +47,7 @@ use crate::linux::{
         Pages,
         MAX_ORDER, //
     },
+    pinned::Space,
     quietly,
     PAGE_SHIFT, //
 };
@@ -266,6 +267,33 @@ impl Arena {
     pub(super) fn frame_of(&self, pfn: Pfn) -> Option<FrameIdx> {
         let (block, from) = self.block_of(pfn)?;
         block.frame.checked_add(from)
+    }
+
+    /// `len` bytes from the byte `from` of a frame's page on, for a table that early memory has found a
+    /// place for.
+    ///
+    /// # Errors
+    ///
+    /// The first frame of the block that has the last of them, if the first is not in it too: Linux's
+    /// memory need not go on there. `None` if there is no memory.
+    pub(super) fn space(
+        &self,
+        frame: FrameIdx,
+        from: usize,
+        len: usize,
+    ) -> Result<Space, Option<FrameIdx>> {
+        let last = from.saturating_add(len.saturating_sub(1)) >> PAGE_SHIFT;
+        let block = |at: NrPages| {
+            let pfn = frame.checked_add(at).and_then(|at| self.pfn(at));
+            self.block_of(pfn.ok_or(None)?).ok_or(None)
+        };
+        let (first, before) = block(NrPages::ZERO)?;
+        let (end, _) = block(NrPages::new(last))?;
+        if first.frame != end.frame {
+            return Err(Some(end.frame));
+        }
+        let from = (before.get() << PAGE_SHIFT) + from;
+        raw::space(&first.pages, from, len).ok_or(None)
     }
 
     /// Zeroes a block or a range that was just allocated.

@@ -4,9 +4,10 @@
 //!
 //!   mirror.rs      Linux's nodes and zones, of memory that Linux gives zone by zone
 //!   described.rs   nodes as commands described them, on such memory or on none
+//!   tables.rs      where the manager keeps its own state: in that memory
 //!
-//!   zones -> early memory: added, CMA reserved -> free ranges to the buddy -> lists from distances
-//!         -> marks, reserves, bounds of page lists
+//!   zones -> early memory: added, CMA reserved, tables allocated -> free pages to the buddy
+//!         -> lists from distances -> marks, reserves, bounds of page lists
 //!
 //! # Locking     none: the machine is nobody else's yet.
 //! # Cost        O(regions), 38 KiB of state per GiB; of a machine with memory behind it, what
@@ -20,6 +21,7 @@
 mod described;
 mod error;
 mod mirror;
+mod tables;
 
 use kernel::{
     prelude::*,
@@ -81,6 +83,7 @@ use crate::linux::{
 };
 
 pub use error::BuildError;
+use tables::Tables;
 
 /// Regions after which a hand-over gives way to other tasks.
 const STRIDE: usize = 256;
@@ -96,10 +99,12 @@ fn range(start: Pfn, end: Pfn) -> Result<PhysRange> {
     PhysRange::new(address(start)?, address(end)?).ok_or(ERANGE)
 }
 
-/// The pages of a range, which begins and ends with one.
+/// The whole pages of a range, as `__free_memory_core()` counts them.
 fn pages(range: PhysRange) -> (Pfn, Pfn) {
-    let pfn = |at: PhysAddr| Pfn::new(at.get() >> PAGE_SHIFT);
-    (pfn(range.start()), pfn(range.end()))
+    let pfn = |at: usize| Pfn::new(at >> PAGE_SHIFT);
+    let rest = (1 << PAGE_SHIFT) - 1;
+    let start = range.start().get().saturating_add(rest);
+    (pfn(start), pfn(range.end().get()))
 }
 
 impl Machine {
@@ -129,7 +134,7 @@ impl Machine {
 
     /// Adds a node without zones.
     fn add_node(&mut self, id: NodeId, states: [bool; NodeState::COUNT]) -> Result {
-        let next = self.sites.len();
+        let next = self.places.len();
         let node = Node {
             id,
             states,
@@ -140,19 +145,14 @@ impl Machine {
         Ok(self.nodes.push(node, quietly())?)
     }
 
-    /// Adds a zone to the last node; none of its frames is anybody's yet.
+    /// Adds the place of a zone to the last node.
     fn add_zone(&mut self, zone: ZoneDesc, arena: Arena) -> Result {
         // What allocation goes by has 16 bits for it.
-        u16::try_from(self.sites.len()).map_err(|_| ERANGE)?;
-        let regions = zone.nr_frames().get().div_ceil(FRAMES);
-        let memory = ZoneMemory::new(regions, self.nr_cpus())?;
-        let site = Zone::new(memory, self.largest);
-        let site = Site::new(site, zone.node, zone.kind, zone.base);
-        self.sites.push(site, quietly())?;
+        u16::try_from(self.places.len()).map_err(|_| ERANGE)?;
         self.places.push(zone, quietly())?;
         self.arenas.push(arena, quietly())?;
         if let Some(node) = self.nodes.last_mut() {
-            node.sites.end = self.sites.len();
+            node.sites.end = self.places.len();
             set_state(&mut node.states, NodeState::Memory);
             if zone.kind <= ZoneKind::Normal {
                 set_state(&mut node.states, NodeState::NormalMemory);
@@ -163,7 +163,8 @@ impl Machine {
 
     /// Makes the rest of a machine that has its zones and CPUs.
     fn finish(&mut self, distances: Distances<'_>) -> Result<(), BuildError> {
-        let early = self.early_memory()?;
+        let mut early = self.early_memory()?;
+        self.make_sites(&mut early)?;
         self.hand_over(&early)?;
         self.early = early.copy()?;
         self.connect(distances)?;
@@ -191,6 +192,19 @@ impl Machine {
             }
         }
         Ok(early)
+    }
+
+    /// Makes the zones; none of their frames is anybody's yet.
+    fn make_sites(&mut self, early: &mut Early) -> Result {
+        for zone in self.places.iter() {
+            let mut tables = Tables::new(early, zone.node, &self.places, &self.arenas);
+            let regions = zone.nr_frames().get().div_ceil(FRAMES);
+            let memory = ZoneMemory::new(regions, self.nr_cpus(), &mut |it| tables.space(it))?;
+            let site = Zone::new(memory, self.largest);
+            let site = Site::new(site, zone.node, zone.kind, zone.base);
+            self.sites.push(site, quietly())?;
+        }
+        Ok(())
     }
 
     /// Hands all that is free in early memory to the zones, then the CMA areas.

@@ -7,8 +7,7 @@
 //!
 //! # Locking     `&mut self`; the scratch regions are behind `control` (rank 1).
 //! # Cost        arrays begin with 128 entries of 40 bytes and grow when one is full.
-//! # Limits      the arrays, and all other tables of the manager, come from Linux's heap and not from
-//!               the memory that they describe: nothing is reserved for them. An array has
+//! # Limits      the arrays come from Linux's heap, not from the memory that they describe. One has
 //!               [`MOST`] entries at most.
 //! # Reference   algo/memblock.rs.
 
@@ -44,7 +43,7 @@ use crate::linux::{
 const MOST: usize = 1 << 14;
 
 /// Bytes of a cache line, which an allocation that names no alignment is aligned to.
-const CACHE_LINE: Bytes = Bytes::new(64);
+pub(super) const CACHE_LINE: Bytes = Bytes::new(64);
 
 /// Why an operation on early memory failed; it has changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +122,16 @@ impl Early {
         self.growing(|it| it.reserve(range, what))
     }
 
+    /// Reserves a range that is free, where it is wanted.
+    pub(super) fn alloc(&mut self, wish: &Wish) -> Result<PhysRange, EarlyError> {
+        self.growing(|it| it.alloc(wish))
+    }
+
+    /// Frees a range.
+    pub(super) fn free(&mut self, range: PhysRange) -> Result<Bytes, EarlyError> {
+        self.growing(|it| it.free(range))
+    }
+
     /// Carries a command out.
     ///
     /// # Errors
@@ -134,10 +143,10 @@ impl Early {
             Asked::Add { at, node } => self.add(at.range(), node)?,
             Asked::Remove(at) => self.growing(|it| it.remove(at.range()))?,
             Asked::Reserve(at) => self.reserve(at.range(), None)?,
-            Asked::Free(at) => self.growing(|it| it.free(at.range()))?,
+            Asked::Free(at) => self.free(at.range())?,
             Asked::Alloc(ref asked) => {
                 let wish = wish(asked);
-                return self.growing(|it| it.alloc(&wish)).map(EarlyDone::Found);
+                return self.alloc(&wish).map(EarlyDone::Found);
             }
             Asked::Reset => {
                 self.regions.reset();

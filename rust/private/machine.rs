@@ -74,7 +74,8 @@ use crate::algo::{
         would::Asked,
         ListKind,
         NodeState,
-        Region, //
+        Region,
+        RegionKind, //
     },
     units::{
         usize_from,
@@ -86,6 +87,7 @@ use crate::algo::{
     },
     watermark::AllocFlags,
 };
+use crate::linux::PAGE_SHIFT;
 
 /// A node.
 pub(super) struct Node {
@@ -174,6 +176,17 @@ impl Machine {
     pub(super) fn ready(&self, site: &Site<ZoneMemory>, region: usize) -> Result<(), Miss> {
         let ready = site.zone.memory().ready(region, &self.budget);
         ready.map_err(|_| Miss::NotReady(region))
+    }
+
+    /// Says whether early memory gave a page, or a part of it, to the manager's own tables. What was
+    /// reserved otherwise are CMA areas, which the zones have.
+    pub(super) fn is_reserved(&self, pfn: Pfn) -> bool {
+        let taken = |it: &&Region| it.owner.kind == RegionKind::Allocated;
+        self.early.iter().filter(taken).any(|it| {
+            let first = it.range.start().get() >> PAGE_SHIFT;
+            let end = it.range.end().get().div_ceil(1 << PAGE_SHIFT);
+            first <= pfn.get() && pfn.get() < end
+        })
     }
 
     /// The node that a CPU of Linux allocates from first.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where a zone of the private manager keeps its state: in memory of the kernel's heap.
+//! Where a zone of the private manager keeps its state: in early memory, or in the kernel's heap.
 //!
 //!   regions    one lock and 4.4 KiB each           lists   one lock and 18 KiB for each CPU
 //!   summaries, index, types, huge states   a few bytes a region, read without a lock
-//!   frames     states, 32 KiB a region, and accounts, 64 KiB a region, allocated together when a
-//!              block of it is first given out
+//!   frames     states, 32 KiB a region, and accounts, 64 KiB a region, allocated together, in the heap
+//!              when a block of the region is first given out
 //!
 //! # Locking     regions and lists have locks of their own, see lock.rs; the rest are atomics. States
 //!               and accounts are published by an exchange with release and found by a load with
@@ -13,9 +13,11 @@
 //!               mutex of the budget, under which no other lock of oxmm is taken.
 //! # Cost        38 KiB per GiB, and 18 KiB for each CPU; 256 KiB per GiB more for states and 512 KiB
 //!               for accounts, once used: with all that is known of who has a frame, 806 KiB.
-//! # Limits      the memory comes from any node, and from Linux's heap: it is no part of the memory
-//!               that is managed. What all zones of a machine take is within one [`Budget`].
+//! # Limits      which of both it is, build/tables.rs says. What all zones of a machine take of the
+//!               heap for frames is within one [`Budget`].
 //! # Reference   algo/buddy/zone.rs: `Memory`.
+
+use core::alloc::Layout;
 
 use kernel::{
     new_mutex,
@@ -46,7 +48,10 @@ use crate::algo::{
     },
 };
 use crate::linux::{
-    pinned::PinnedVec,
+    pinned::{
+        PinnedVec,
+        Space, //
+    },
     quietly, //
 };
 #[cfg(not(any(CONFIG_SMP, CONFIG_PREEMPT_COUNT, CONFIG_DEBUG_SPINLOCK)))]
@@ -61,12 +66,12 @@ use crate::seam::{
 pub(super) struct ZoneMemory {
     regions: PinnedVec<Locked<Region>>,
     lists: PinnedVec<Locked<Pcp>>,
-    summaries: KVVec<AtomicU64>,
-    index: KVVec<AtomicU64>,
-    types: KVVec<AtomicU8>,
-    huge_states: KVVec<AtomicU8>,
-    huge_accounts: KVVec<AtomicU16>,
-    frames: KVVec<OfFrames>,
+    summaries: PinnedVec<AtomicU64>,
+    index: PinnedVec<AtomicU64>,
+    types: PinnedVec<AtomicU8>,
+    huge_states: PinnedVec<AtomicU8>,
+    huge_accounts: PinnedVec<AtomicU16>,
+    frames: OfFrames,
 }
 
 /// What states and accounts of a region take.
@@ -93,13 +98,26 @@ impl Budget {
     }
 }
 
-/// So many default values: zeroes, for atomics.
-pub(super) fn defaults<T: Default>(count: usize) -> Result<KVVec<T>> {
-    let mut all = KVVec::with_capacity(count, quietly())?;
-    for _ in 0..count {
-        all.push(T::default(), quietly())?;
+/// Where tables are made: asked with the layout of each, it answers a space for it, or `None` if it
+/// is to be in the heap.
+type Spaces<'a> = dyn FnMut(Layout) -> Result<Option<Space>> + 'a;
+
+/// So many elements, in a space or in the heap.
+fn table<T: 'static, I: PinInit<T>>(
+    count: usize,
+    spaces: &mut Spaces<'_>,
+    make: impl FnMut(usize) -> I,
+) -> Result<PinnedVec<T>> {
+    let layout = Layout::array::<T>(count).map_err(|_| ENOMEM)?;
+    match spaces(layout)? {
+        Some(space) => PinnedVec::new_in(space, count, make),
+        None => PinnedVec::new(count, make),
     }
-    Ok(all)
+}
+
+/// So many zeroes.
+fn zeroes<T: Default + 'static>(count: usize, spaces: &mut Spaces<'_>) -> Result<PinnedVec<T>> {
+    table(count, spaces, |_| T::default())
 }
 
 impl ZoneMemory {
@@ -107,7 +125,7 @@ impl ZoneMemory {
     /// than can be counted.
     pub(super) fn size(regions: usize, cpus: usize) -> Option<Bytes> {
         let of_region = size_of::<Locked<Region>>()
-            + size_of::<OfFrames>()
+            + OfFrames::PER_REGION.get()
             + size_of::<AtomicU64>()
             + (2 * size_of::<AtomicU8>() + size_of::<AtomicU16>()) * PAGEBLOCKS;
         let of_regions = Bytes::new(of_region).checked_mul(regions)?;
@@ -115,21 +133,22 @@ impl ZoneMemory {
         of_regions.checked_add(of_cpus)
     }
 
-    /// Storage for so many regions and CPUs.
+    /// Storage for so many regions and CPUs, where `spaces` says.
     ///
     /// # Errors
     ///
-    /// ENOMEM.
-    pub(super) fn new(regions: usize, cpus: usize) -> Result<Self> {
+    /// ENOMEM, and what `spaces` answers.
+    pub(super) fn new(regions: usize, cpus: usize, spaces: &mut Spaces<'_>) -> Result<Self> {
+        let pageblocks = regions.checked_mul(PAGEBLOCKS).ok_or(ENOMEM)?;
         Ok(Self {
-            regions: PinnedVec::new(regions, |_| Locked::region())?,
-            lists: PinnedVec::new(cpus, |_| Locked::lists())?,
-            summaries: defaults(regions)?,
-            index: defaults(index_words(regions))?,
-            types: defaults(regions.checked_mul(PAGEBLOCKS).ok_or(ENOMEM)?)?,
-            huge_states: defaults(regions.checked_mul(PAGEBLOCKS).ok_or(ENOMEM)?)?,
-            huge_accounts: defaults(regions.checked_mul(PAGEBLOCKS).ok_or(ENOMEM)?)?,
-            frames: defaults(regions)?,
+            regions: table(regions, spaces, |_| Locked::region())?,
+            lists: table(cpus, spaces, |_| Locked::lists())?,
+            summaries: zeroes(regions, spaces)?,
+            index: zeroes(index_words(regions), spaces)?,
+            types: zeroes(pageblocks, spaces)?,
+            huge_states: zeroes(pageblocks, spaces)?,
+            huge_accounts: zeroes(pageblocks, spaces)?,
+            frames: OfFrames::new(regions, spaces)?,
         })
     }
 
@@ -140,16 +159,15 @@ impl ZoneMemory {
     ///
     /// ENOMEM, also when the budget is spent, and ERANGE if there is no such region.
     pub(super) fn ready(&self, region: usize, budget: &Budget) -> Result {
-        let place = self.frames.get(region).ok_or(ERANGE)?;
-        if place.get().is_some() {
+        if self.frames.get(region).is_some() {
             return Ok(());
         }
         let mut left = budget.left.lock();
-        if place.get().is_some() {
+        if self.frames.get(region).is_some() {
             return Ok(());
         }
         let rest = left.checked_sub(STATES.get()).ok_or(ENOMEM)?;
-        place.make()?;
+        self.frames.make(region)?;
         *left = rest;
         Ok(())
     }
@@ -181,7 +199,7 @@ impl Memory for ZoneMemory {
 
     #[inline]
     fn states(&self, region: usize) -> Option<&[AtomicU8]> {
-        Some(&self.frames.get(region)?.get()?.states)
+        Some(&self.frames.get(region)?.states)
     }
 
     #[inline]
@@ -189,7 +207,6 @@ impl Memory for ZoneMemory {
         // Of a place in a region the compiler knows that it is within the array.
         self.frames
             .get(frame.region())?
-            .get()?
             .states
             .get(frame.offset().get())
     }
@@ -202,7 +219,7 @@ impl Memory for ZoneMemory {
     #[inline]
     fn noted_at(&self, frame: FrameIdx) -> Option<Noted<'_>> {
         // Of a place in a region the compiler knows that it is within the arrays.
-        let frames = self.frames.get(frame.region())?.get()?;
+        let frames = self.frames.get(frame.region())?;
         let at = frame.offset().get();
         Some(Noted {
             state: frames.states.get(at)?,
@@ -211,7 +228,7 @@ impl Memory for ZoneMemory {
     }
 
     fn accounts(&self, region: usize) -> Option<&[AtomicU16]> {
-        Some(&self.frames.get(region)?.get()?.accounts)
+        Some(&self.frames.get(region)?.accounts)
     }
 
     fn huge_accounts(&self) -> &[AtomicU16] {
@@ -255,10 +272,14 @@ mod tests {
         watermark::AllocFlags,
     };
 
+    fn in_heap(regions: usize, cpus: usize) -> Result<ZoneMemory> {
+        ZoneMemory::new(regions, cpus, &mut |_| Ok(None))
+    }
+
     /// Memory begins as empty regions and lists, aligned to cache lines.
     #[test]
     fn memory_begins_empty() {
-        let memory = ZoneMemory::new(3, 2);
+        let memory = in_heap(3, 2);
         assert!(memory.is_ok_and(|memory| {
             memory.regions().len() == 3
                 && memory.lists(1).is_some()
@@ -276,7 +297,7 @@ mod tests {
     /// States and accounts come when they are asked for, once, and one for each frame.
     #[test]
     fn states_come_when_asked_for() {
-        let (memory, Ok(budget)) = (ZoneMemory::new(2, 1), Budget::new(STATES)) else {
+        let (memory, Ok(budget)) = (in_heap(2, 1), Budget::new(STATES)) else {
             return;
         };
         assert!(memory.is_ok_and(|memory| {
@@ -299,7 +320,7 @@ mod tests {
         let (Ok(one), Ok(next)) = (Budget::new(one), Budget::new(next)) else {
             return;
         };
-        let memory = ZoneMemory::new(2, 1);
+        let memory = in_heap(2, 1);
         assert!(memory.is_ok_and(|memory| {
             let first = memory.ready(0, &one);
             let again = memory.ready(0, &one);
@@ -312,7 +333,7 @@ mod tests {
     /// A region past the last has no states and gets none.
     #[test]
     fn a_region_too_far_is_refused() {
-        let (memory, Ok(budget)) = (ZoneMemory::new(2, 1), Budget::new(STATES)) else {
+        let (memory, Ok(budget)) = (in_heap(2, 1), Budget::new(STATES)) else {
             return;
         };
         assert!(memory.is_ok_and(|memory| {
@@ -324,7 +345,7 @@ mod tests {
     /// that it was given, and takes each back.
     #[test]
     fn a_zone_gives_all_that_it_has() {
-        let (Ok(memory), Ok(budget)) = (ZoneMemory::new(1, 1), Budget::new(STATES)) else {
+        let (Ok(memory), Ok(budget)) = (in_heap(1, 1), Budget::new(STATES)) else {
             return;
         };
         let zone = Zone::new(memory, Order::new(10).unwrap_or_default());

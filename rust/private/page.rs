@@ -3,7 +3,7 @@
 //! All that the private manager knows of one page, and where an address of the kernel leads.
 //!
 //!   address -> page of Linux -> arena -> frame -> pfn of this manager
-//!   frame -> free block, list of a CPU, or the block that was given out around it
+//!   frame -> free block, list of a CPU, the block that was given out around it, or reserved
 //!
 //! # Locking     the region, then the lists of one CPU after the other: what moves from one to the
 //!               other in between is found in neither and said to be unknown.
@@ -86,11 +86,13 @@ impl Private {
         let number = frame.get();
         let at = Offset::new(number % FRAMES)?;
         let region = site.zone.memory().regions().get(number / FRAMES)?;
-        if !region.with(|it: &mut Region| it.is_managed(at)) {
+        let reserved = !region.with(|it: &mut Region| it.is_managed(at));
+        if reserved && !self.machine.is_reserved(pfn) {
             return None;
         }
         let free = region.with(|it: &mut Region| it.free_block_of(at));
         let (place, head, order) = match free {
+            _ if reserved => (PagePlace::Allocated, pfn, Order::ZERO),
             Some((_, order)) => {
                 let order = order.min(site.zone.max_order());
                 let head = pfn.align_down(order);
@@ -101,7 +103,10 @@ impl Private {
                 None => (self.on_list(site, pfn), pfn, Order::ZERO),
             },
         };
-        let (owner, last_owner) = self.owner_of(pfn);
+        let (owner, last_owner) = match reserved {
+            true => (None, None),
+            false => self.owner_of(pfn),
+        };
         let is_free = matches!(place, PagePlace::Free { head, .. } if head == pfn);
         Some(OnlinePage {
             node: Some(site.node),
@@ -116,7 +121,7 @@ impl Private {
             is_compound: order > Order::ZERO,
             head,
             order: order.get(),
-            reserved: false,
+            reserved,
             mapping: None,
             lru: None,
             swap_backed: false,

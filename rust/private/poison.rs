@@ -41,7 +41,6 @@ use kernel::{
 use super::{
     arena::Arena,
     machine::Machine,
-    memory::defaults,
     owner::Account,
     raw,
     Block,
@@ -72,6 +71,7 @@ use crate::linux::{
     cond_resched,
     cpu,
     log_error,
+    pinned::PinnedVec,
     quietly, //
 };
 use crate::seam::{
@@ -96,7 +96,7 @@ pub enum Unpokable {
 /// Who had the frames of a site last.
 struct Last {
     first: FrameIdx,
-    accounts: KVVec<AtomicU16>,
+    accounts: PinnedVec<AtomicU16>,
 }
 
 /// What is known of the poison of a machine.
@@ -111,19 +111,20 @@ pub(super) struct Poison {
 }
 
 impl Poison {
-    /// Fills all memory of a machine that nobody uses yet.
+    /// Fills all memory of a machine that nobody uses yet: what its zones have.
     ///
     /// # Errors
     ///
     /// ENOMEM.
     pub(super) fn start(machine: &Machine) -> Result<Pin<KBox<Self>>> {
         let mut last = KVVec::new();
-        for arena in machine.arenas.iter() {
-            let accounts = defaults(arena.spanned().get())?;
+        for (site, arena) in machine.pairs() {
+            let accounts = PinnedVec::new(arena.spanned().get(), |_| AtomicU16::new(0))?;
             let first = arena.first();
             last.push(Last { first, accounts }, quietly())?;
-            for (first, pages) in arena.runs() {
-                fill(arena, first, pages);
+            let all = arena.runs().flat_map(|(first, pages)| frames(first, pages));
+            for frame in all.filter(|&frame| !machine.is_reserved(site.pfn(frame))) {
+                fill(arena, frame, NrPages::new(1));
             }
         }
         let reports = KVVec::with_capacity(REPORTS, quietly())?;

@@ -4,7 +4,7 @@
 //! a lock of the kernel is nothing at all.
 //!
 //!   Sole       state that one task at a time works on, without SMP and without preemption
-//!   OfFrames   what is kept of a region's frames, in a place where it is published once
+//!   OfFrames   what is kept of the frames of each region, in a place where it is published once
 //!
 //! The only file of the room with `unsafe`. Regions and page lists of a CPU have kibibytes: made
 //! as values they would pass over the kernel's stack, of which a third would be gone, so that they
@@ -19,6 +19,7 @@
 //!               `kernel_init_pages()`; `include/linux/spinlock_api_up.h`.
 
 use core::{
+    alloc::Layout,
     ptr::{
         null_mut,
         NonNull, //
@@ -38,10 +39,17 @@ use crate::algo::{
         Region,
         FRAMES, //
     },
-    units::NrPages, //
+    units::{
+        Bytes,
+        NrPages, //
+    }, //
 };
 use crate::linux::{
     pages::Pages,
+    pinned::{
+        PinnedVec,
+        Space, //
+    },
     quietly, //
 };
 use crate::seam::{
@@ -67,38 +75,73 @@ pub(super) struct Frames {
 // SAFETY: States and accounts are atomic numbers, for all of which zero is a value.
 unsafe impl Zeroable for Frames {}
 
-/// What is kept of a region's frames, once it is allocated.
+/// What is kept of the frames of each region: in early memory from the start, or in a box once it is
+/// asked for.
 ///
 /// # Invariants
 ///
-/// Null, or what a box of `Frames` was turned into, which is ours; once that, never another.
-#[derive(Default)]
-pub(super) struct OfFrames(AtomicPtr<Frames>);
+/// Of a region that has an array in `early` the pointer is to its element. Of the others it is null,
+/// or what a box was turned into, which is ours. Once it is not null it never changes.
+pub(super) struct OfFrames {
+    all: KVVec<AtomicPtr<Frames>>,
+    early: KVVec<PinnedVec<Frames>>,
+}
 
 impl OfFrames {
-    /// What is kept, if anything is; the load pairs with the exchange in `make`.
+    /// What is taken for each region, beside what is kept of its frames.
+    pub(super) const PER_REGION: Bytes =
+        Bytes::new(size_of::<AtomicPtr<Frames>>() + size_of::<PinnedVec<Frames>>());
+
+    /// Nothing is kept of so many regions yet, but in those spaces that are given, from the first
+    /// region on.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM, and what `space` answers.
+    pub(super) fn new(
+        regions: usize,
+        mut space: impl FnMut(Layout) -> Result<Option<Space>>,
+    ) -> Result<Self> {
+        let mut all = KVVec::with_capacity(regions, quietly())?;
+        let mut early = KVVec::new();
+        while let Some(space) = match early.len() < regions {
+            true => space(Layout::new::<Frames>())?,
+            false => None,
+        } {
+            let frames = PinnedVec::<Frames>::new_in(space, 1, |_| pin_init::init_zeroed())?;
+            // INVARIANT: the array is kept below, and its element does not move.
+            all.push(AtomicPtr::new(frames.as_ptr().cast_mut()), quietly())?;
+            early.push(frames, quietly())?;
+        }
+        while all.len() < regions {
+            // INVARIANT: null.
+            all.push(AtomicPtr::new(null_mut()), quietly())?;
+        }
+        Ok(Self { all, early })
+    }
+
+    /// What is kept of a region, if anything is; the load pairs with the exchange in `make`.
     #[inline]
-    pub(super) fn get(&self) -> Option<&Frames> {
-        let frames = NonNull::new(self.0.load(Ordering::Acquire))?;
-        // SAFETY: By the invariant a box that stays ours until `self` is dropped; nothing of it is
-        // changed but through atomics.
-        Some(unsafe { frames.as_ref() })
+    pub(super) fn get(&self, region: usize) -> Option<&Frames> {
+        let frames = self.all.get(region)?.load(Ordering::Acquire);
+        // SAFETY: By the invariant null, an element of an array that is ours, or a box that stays ours
+        // until `self` is dropped; nothing of it is changed but through atomics.
+        Some(unsafe { NonNull::new(frames)?.as_ref() })
     }
 
     /// Allocates it, zeroed, if there is none; of two who do so at a time one has its own dropped.
     ///
     /// # Errors
     ///
-    /// ENOMEM.
-    pub(super) fn make(&self) -> Result {
-        if self.get().is_some() {
+    /// ENOMEM; ERANGE if there is no such region.
+    pub(super) fn make(&self, region: usize) -> Result {
+        let place = self.all.get(region).ok_or(ERANGE)?;
+        if self.get(region).is_some() {
             return Ok(());
         }
         let frames = KVBox::into_raw(KVBox::<Frames>::zeroed(quietly())?);
         let (success, failure) = (Ordering::Release, Ordering::Relaxed);
-        let kept = self
-            .0
-            .compare_exchange(null_mut(), frames, success, failure);
+        let kept = place.compare_exchange(null_mut(), frames, success, failure);
         // INVARIANT: was null, and is of a box.
         if kept.is_err() {
             // SAFETY: Of the box above, and nobody else has seen it.
@@ -110,10 +153,10 @@ impl OfFrames {
 
 impl Drop for OfFrames {
     fn drop(&mut self) {
-        let frames = *self.0.get_mut();
-        if !frames.is_null() {
+        let boxes = self.all.iter_mut().skip(self.early.len());
+        for frames in boxes.map(AtomicPtr::get_mut).filter(|it| !it.is_null()) {
             // SAFETY: By the invariant it is of a box and ours, and nobody else is left.
-            drop(unsafe { KVBox::from_raw(frames) });
+            drop(unsafe { KVBox::from_raw(*frames) });
         }
     }
 }
@@ -195,6 +238,14 @@ mod sole {
             result
         }
     }
+}
+
+/// Bytes of a run for a table of its machine, which early memory has reserved; `None` if the run does
+/// not have them all.
+pub(super) fn space(run: &Pages, from: usize, len: usize) -> Option<Space> {
+    // SAFETY: What is reserved is given to nobody else, neither by early memory nor by a zone. A
+    // machine drops its zones, whose tables these are, before its arenas, whose runs.
+    unsafe { run.space(from, len) }
 }
 
 /// Fills a page of a run, for a block on its way to being free: the zone lets one do so at a time,

@@ -127,7 +127,8 @@ mod suite {
         }
     }
 
-    /// A request is served from the first zone of its list; of a memoryless node that is another's.
+    /// A request is served from the node of the first zone of its list; of a memoryless node that is
+    /// another's. A zone so small may have no pageblock whole, and is then not the first to be broken up.
     #[test]
     fn the_first_zone_of_the_list_serves() {
         let Some(manager) = manager() else { return };
@@ -138,7 +139,7 @@ mod suite {
                 return;
             };
             let place = manager.place(block);
-            assert_eq!(place, first.map(|zone| (zone.node, zone.kind)));
+            assert_eq!(place.map(|(node, _)| node), first.map(|zone| zone.node));
             assert_eq!(manager.free(block, order(0)), Ok(()));
             let alone = asked(&manager, order(0), Gfp::KERNEL | Gfp::THISNODE, node);
             let served = manager.alloc(&manager.plan(alone));

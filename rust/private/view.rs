@@ -22,6 +22,7 @@ pub(super) use parts::{
 };
 
 use super::{
+    arena::Arena,
     machine::Machine,
     memory::ZoneMemory,
     Private,
@@ -71,6 +72,12 @@ fn pages(number: &AtomicUsize) -> NrPages {
 }
 
 impl Machine {
+    /// The figures of a zone by its place.
+    fn zone(&self, place: usize) -> Option<snapshot::Zone> {
+        let (site, arena) = (self.sites.get(place)?, self.arenas.get(place)?);
+        Some(zone(site, self.places.get(place)?, arena))
+    }
+
     /// The first of the sites that a request for a node tries.
     fn first(&self, list: &[u16]) -> Option<&ZoneSite> {
         self.sites.get(usize::from(*list.first()?))
@@ -90,9 +97,10 @@ impl Private {
             let sites = self.machine.sites_of(node).iter();
             sites.fold(NrPages::ZERO, |sum, site| sum + pages(site))
         };
-        let managed = sum(|site| pages(&site.zone.figures().managed));
         let zones = self.machine.places.get(node.sites.clone());
         let zones = zones.unwrap_or_default();
+        let arenas = self.machine.arenas.get(node.sites.clone());
+        let present = zones.iter().zip(arenas.unwrap_or_default());
         let start = zones.iter().map(|zone| zone.start).min();
         let end = zones.iter().map(|zone| zone.end).max();
         let spanned = start
@@ -103,8 +111,10 @@ impl Private {
             states: node.states,
             start: start.unwrap_or_default(),
             spanned: spanned.unwrap_or_default(),
-            present: managed,
-            managed,
+            present: present.fold(NrPages::ZERO, |sum, (zone, arena)| {
+                sum + present_of(zone, arena)
+            }),
+            managed: sum(|site| pages(&site.zone.figures().managed)),
             free: sum(|site| signed(&site.zone.figures().free)),
             served_by: self.machine.first(fallback).map(|site| site.node),
         })
@@ -134,12 +144,7 @@ impl Private {
 
     /// A zone's figures.
     pub fn zone(&self, id: NodeId, kind: ZoneKind) -> Option<snapshot::Zone> {
-        let place = self.machine.place(id, kind)?;
-        let (site, desc) = (
-            self.machine.sites.get(place)?,
-            self.machine.places.get(place)?,
-        );
-        Some(zone(site, desc))
+        self.machine.zone(self.machine.place(id, kind)?)
     }
 
     /// A zone's free blocks.
@@ -249,10 +254,18 @@ fn count_halves(whole: &[Option<Migratetype>], add: &mut impl FnMut(Migratetype,
     }
 }
 
-fn zone(site: &ZoneSite, desc: &ZoneDesc) -> snapshot::Zone {
+/// The pages that a zone has, those that are reserved too.
+fn present_of(desc: &ZoneDesc, arena: &Arena) -> NrPages {
+    // A shadow zone has none of Linux's.
+    match arena.pages() {
+        NrPages::ZERO => desc.present(),
+        pages => pages,
+    }
+}
+
+fn zone(site: &ZoneSite, desc: &ZoneDesc, arena: &Arena) -> snapshot::Zone {
     let figures = site.zone.figures();
     let (boost, free) = (pages(&figures.boost), signed(&figures.free));
-    let managed = pages(&figures.managed);
     let mut marks = [NrPages::ZERO; snapshot::Watermark::COUNT];
     for (place, mark) in marks.iter_mut().zip(&site.marks) {
         *place = pages(mark) + boost;
@@ -272,8 +285,8 @@ fn zone(site: &ZoneSite, desc: &ZoneDesc) -> snapshot::Zone {
         kind: site.kind,
         start: desc.start,
         spanned: desc.spanned(),
-        present: managed,
-        managed,
+        present: present_of(desc, arena),
+        managed: pages(&figures.managed),
         cma: desc.cma,
         free,
         free_exact: free,

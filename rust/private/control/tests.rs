@@ -6,6 +6,7 @@
 mod suite {
     use super::super::*;
     use crate::algo::{
+        buddy::zone::Memory,
         command::{
             lines,
             Command, //
@@ -13,14 +14,19 @@ mod suite {
         machine,
         snapshot::{
             would::Asked,
+            Region,
             RegionKind, //
         },
         units::{
+            Address,
             NrPages,
             Order, //
         },
     };
-    use crate::linux::gfp::Gfp;
+    use crate::linux::{
+        gfp::Gfp,
+        PAGE_SHIFT, //
+    };
     use crate::private::{
         testing::{
             self,
@@ -64,9 +70,23 @@ mod suite {
             let zone = machine.zone(NodeId::new(node)?, kind)?;
             Some((zone.managed.get(), zone.cma.get(), zone.free.get()))
         };
+        // What the tables of a node leave of its highest zone; they end where it does.
+        let left = |node, pages: usize| {
+            let is_table = |it: &Region| {
+                it.owner.kind == RegionKind::Allocated && it.owner.node == NodeId::new(node)
+            };
+            let tables = machine.early().filter(is_table).map(|it| it.range.size());
+            pages
+                - tables
+                    .map(|it| it.get())
+                    .sum::<usize>()
+                    .div_ceil(1 << PAGE_SHIFT)
+        };
+        let (low, high) = (left(0, 1024), left(2, 256));
+        assert!(low < 1024 && high < 256);
         assert_eq!(pages(0, ZoneKind::Dma32), Some((1024, 0, 1024)));
-        assert_eq!(pages(0, ZoneKind::Normal), Some((1024, 512, 1024)));
-        assert_eq!(pages(2, ZoneKind::Normal), Some((256, 0, 256)));
+        assert_eq!(pages(0, ZoneKind::Normal), Some((low, 512, low)));
+        assert_eq!(pages(2, ZoneKind::Normal), Some((high, 0, high)));
         assert_eq!(pages(1, ZoneKind::Normal), None);
         let sum = |kind| {
             let regions = machine.early().filter(|it| it.owner.kind == kind);
@@ -75,6 +95,24 @@ mod suite {
         assert_eq!(sum(RegionKind::Memory), 9 << 20);
         assert_eq!(sum(RegionKind::Reserved), 2 << 20);
         assert!(is_sound(&machine));
+        Ok(())
+    }
+
+    /// The tables of a machine are in pages of its own, which are reserved.
+    #[test]
+    fn tables_are_in_early_memory() -> Result {
+        let control = Control::new(Bytes::ZERO, MOST, FreePages::AsLeft)?;
+        let text = b"machine node=0 mem=8M\nmachine node=1 mem=64G shadow=1";
+        let machine = build(&control, text, None).map_err(|_| ENOMEM)?;
+        let mut reserved = machine.machine.sites.iter().map(|site| {
+            let regions = site.zone.memory().regions();
+            let address = Address::new(regions.as_ptr().addr());
+            let page = machine.translate(address).pfn.map(|pfn| machine.page(pfn));
+            page.and_then(|page| page.online).map(|page| page.reserved)
+        });
+        assert_eq!(reserved.next(), Some(Some(true)));
+        // Where there is no memory nothing is reserved.
+        assert_eq!(reserved.next(), Some(None));
         Ok(())
     }
 

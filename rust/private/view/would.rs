@@ -10,7 +10,6 @@
 use super::{
     count_blocks,
     signed,
-    zone,
     Private,
     ZoneSite, //
 };
@@ -20,7 +19,6 @@ use crate::algo::{
         pcp::ListIdx,
         zone::Memory, //
     },
-    machine::ZoneDesc,
     snapshot::{
         would::{
             Asked,
@@ -28,7 +26,8 @@ use crate::algo::{
             Candidate,
             Kswapd, //
         },
-        Count, //
+        Count,
+        Zone, //
     },
     units::{
         usize_from,
@@ -46,14 +45,14 @@ impl Private {
         places
             .filter_map(move |&place| {
                 let site = self.machine.sites.get(usize::from(place))?;
-                Some((self.machine.places.get(usize::from(place))?, site))
+                Some((self.machine.zone(usize::from(place))?, site))
             })
             .filter(move |(_, site)| site.kind <= asked.highest)
-            .map(move |(desc, site)| candidate(&asked, desc, site))
+            .map(move |(zone, site)| candidate(&asked, zone, site))
     }
 }
 
-fn candidate(asked: &Asked, desc: &ZoneDesc, site: &ZoneSite) -> Candidate {
+fn candidate(asked: &Asked, zone: Zone, site: &ZoneSite) -> Candidate {
     let mut blocks = Blocks::default();
     count_blocks(site, |migratetype, order, count| {
         if count > 0 {
@@ -67,7 +66,7 @@ fn candidate(asked: &Asked, desc: &ZoneDesc, site: &ZoneSite) -> Candidate {
         more: false,
     });
     Candidate {
-        zone: zone(site, desc),
+        zone,
         cma_free: signed(&site.zone.figures().free_cma),
         drift_mark: NrPages::ZERO,
         blocks,
