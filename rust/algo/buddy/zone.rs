@@ -331,6 +331,10 @@ impl<M: Memory> Zone<M> {
             return Err(Miss::Empty);
         }
         let blocks = pcp.refill_blocks(list, self.pressure());
+        if blocks == 0 {
+            // Nothing is to be claimed for it either.
+            return Err(Miss::Empty);
+        }
         let mut hint = pcp.hint(want.migratetype);
         self.drain_cold(pcp, want, blocks, hint);
         pcp.fill(list, blocks, |places| {

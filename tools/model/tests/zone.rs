@@ -341,3 +341,25 @@ fn two_cpus_claim_apart() {
         assert_eq!(zone.check(CPUS), Ok(()));
     }
 }
+
+/// [ U u M M | M M M M | U M M M | M M M M ]: a CPU claims a pageblock of its own region while there is
+/// something left of another's, unless its region has but a few: then that is shared.
+#[test]
+fn what_another_cpu_uses_is_shared_last() {
+    for order in [0, 3, 9].map(|it| Order::new(it).unwrap()) {
+        for plenty in [true, false] {
+            let memory = HostMemory::new(4, CPUS, Tuning::default());
+            (0..4).for_each(|region| memory.prepare(region));
+            let zone: LoneZone = Zone::new(memory, Order::new(10).unwrap());
+            let home = if plenty { FRAMES } else { 7 << 9 };
+            zone.add(FrameIdx::new(0), NrPages::new(FRAMES), Migratetype::Movable);
+            let second = FrameIdx::new(u32::try_from(2 * FRAMES).unwrap());
+            zone.add(second, NrPages::new(home), Migratetype::Movable);
+            let want = Want::new(order, Migratetype::Unmovable, FLAGS);
+            assert_eq!(zone.alloc(0, &want).unwrap().region(), 0);
+            let region = zone.alloc(1, &want).unwrap().region();
+            assert_eq!(region, if plenty { 2 } else { 0 }, "order {}", order.get());
+            assert_eq!(zone.check(CPUS), Ok(()));
+        }
+    }
+}

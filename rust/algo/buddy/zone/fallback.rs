@@ -6,6 +6,8 @@
 //!   claim   the largest block of another type: a whole pageblock changes its type, and one that is
 //!           in use does if at least half of it is free or of our kind
 //!   steal   the smallest block that fits: the pageblock keeps its type
+//!   apart   before either, where others are at all that is left of our type: a whole pageblock of the
+//!           region where the CPU allocates, if that has many
 //!
 //! # Locking     one region at a time, see zone.rs.
 //! # Cost        claim O(regions with free frames of the other types) when none has a block of the
@@ -59,6 +61,17 @@ use crate::seam::{
 /// Frames of a pageblock.
 const PAGEBLOCK: usize = 1 << 9;
 
+/// How many orders larger a free block is that a CPU may claim a part of for itself alone: of eight
+/// pageblocks in a row one.
+const PLENTY: u32 = 3;
+
+/// Types that pageblocks are claimed for.
+const TYPES: [Migratetype; 3] = [
+    Migratetype::Unmovable,
+    Migratetype::Movable,
+    Migratetype::Reclaimable,
+];
+
 /// A block that may be claimed.
 #[derive(Clone, Copy, Debug)]
 struct Target {
@@ -106,7 +119,7 @@ impl<M: Memory> Zone<M> {
                 self.boost(want.flags.has(AllocFlag::Kswapd));
             }
             let claimed = self.on_region(target.region, |it| {
-                self.claim_in(it, target, want.migratetype, states)
+                self.claim_in(it, target, self.max_order, want.migratetype, states)
             });
             match claimed {
                 Some(Claim::Done) => {
@@ -123,6 +136,31 @@ impl<M: Memory> Zone<M> {
             }
         }
         Ok(false)
+    }
+
+    /// Gives a whole pageblock of the region where a CPU allocates to the wanted type, if the region has
+    /// plenty of them; `false` if it has not.
+    ///
+    /// The kernel takes what is free of the type wherever it is. But those who share a pageblock share
+    /// its lock and the lines of its states with each block; one more for each CPU does less harm.
+    pub(super) fn claim_apart(&self, want: &Want, hint: u32) -> bool {
+        if !TYPES.contains(&want.migratetype) {
+            return false;
+        }
+        let (region, order) = (usize_from(hint), want.order.max(PAGEBLOCK_ORDER));
+        let Some(plenty) = Order::new(order.get() + PLENTY) else {
+            return false;
+        };
+        fallbacks(want.migratetype).into_iter().any(|other| {
+            let target = Target {
+                region,
+                migratetype: other,
+                order,
+            };
+            let claim = |it: &mut Region| self.claim_in(it, target, order, want.migratetype, &[]);
+            self.summary(region).largest(other) >= Some(plenty)
+                && matches!(self.on_region(region, claim), Some(Claim::Done))
+        })
     }
 
     /// Gives a free block of several regions to the wanted type; `false` if there is none.
@@ -198,18 +236,20 @@ impl<M: Memory> Zone<M> {
         best
     }
 
-    /// Claims the largest block of a region, whose lock is held.
+    /// Claims the largest block of a region, whose lock is held, or so much of it as is of the largest
+    /// order that is to be had.
     fn claim_in(
         &self,
         region: &mut Region,
         target: Target,
+        most: Order,
         migratetype: Migratetype,
         states: &[AtomicU8],
     ) -> Claim {
         let Some((at, order)) = region.largest(target.migratetype) else {
             return Claim::Gone;
         };
-        let order = order.min(self.max_order);
+        let order = order.min(most);
         if order < target.order {
             return Claim::Gone;
         }

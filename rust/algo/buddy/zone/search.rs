@@ -290,6 +290,7 @@ impl<M: Memory> Zone<M> {
             return self.take_regions(want, out);
         }
         let mut search = Search::new(want, blocks, *hint);
+        let mut may_claim = true;
         loop {
             if want.order < PAGEBLOCK_ORDER {
                 self.take_broken(&mut search, out);
@@ -301,7 +302,7 @@ impl<M: Memory> Zone<M> {
             if search.taken > 0 || search.waits || !search.skipped || search.miss.is_some() {
                 break;
             }
-            search.waits = true;
+            search.waits = !core::mem::take(&mut may_claim) || !self.claim_apart(want, *hint);
         }
         if search.taken > 0 {
             self.settle(*hint, search.at);

@@ -183,7 +183,7 @@ impl<M: Memory> Zone<M> {
     }
 
     /// The summary of a region.
-    fn summary(&self, region: usize) -> Summary {
+    pub(super) fn summary(&self, region: usize) -> Summary {
         let summary = self.memory.summaries().get(region);
         summary.map_or(Summary::EMPTY, |it| Summary::new(it.load(Relaxed)))
     }
