@@ -98,7 +98,7 @@ reloader() {
 # run_all MODE MICROSECONDS: all CPUs at work, with pauses; with MODE `reload` half of them, while the
 # module goes and comes. That mode goes on until it went five times.
 run_all() {
-	local cpu step=1 waited=0
+	local cpu step=1 end
 	rm -f $stop /tmp/soak.bad /tmp/soak.unsound /tmp/soak.checks
 	echo 0 >/tmp/soak.gone
 	echo "$2" >$pause
@@ -108,10 +108,11 @@ run_all() {
 		reader &
 	done
 	if [ "$1" = reload ]; then reloader & else checker & fi
-	while [ $waited -lt "$SECONDS_LONG" ] ||
-		{ [ "$1" = reload ] && [ "$(cat /tmp/soak.gone)" -lt 5 ] && [ $waited -lt 60 ]; }; do
+	# By the clock: among so many others a sleep of a second may take three.
+	end=$(($(date +%s) + SECONDS_LONG))
+	while [ "$(date +%s)" -lt $end ] ||
+		{ [ "$1" = reload ] && [ "$(cat /tmp/soak.gone)" -lt 5 ] && [ "$(date +%s)" -lt $((end + 180)) ]; }; do
 		sleep 1
-		waited=$((waited + 1))
 	done
 	touch $stop
 	wait
