@@ -289,20 +289,25 @@ offline_cpus_do_not_count() {
 	return $status
 }
 
-# How many allocations of per-CPU memory there are now.
-allocations() { awk '$1 == "nr_cur_alloc" { print $3 }' "$DEBUG/percpu_stats"; }
+# How many allocations of per-CPU memory there are now. Each process has some too: those that have ended
+# are waited for, and since an idle CPU keeps those of the last that ran on it, one ends on each.
+allocations() {
+	local cpu=0
+	while [ $cpu -lt "$(nproc)" ]; do
+		taskset "$(printf '%x' $((1 << cpu)))" true
+		cpu=$((cpu + 1))
+	done
+	settle
+	awk '$1 == "nr_cur_alloc" { print $3 }' "$DEBUG/percpu_stats"
+}
 
-# One for the made counter, one for all static variables of the module. Each process has some too:
-# those that have ended are waited for.
+# One for the made counter, one for all static variables of the module.
 copies_come_and_go() {
 	local before during after
-	settle
 	before=$(allocations)
 	load percpu_counter || return 1
-	settle
 	during=$(allocations)
 	unload percpu_counter
-	settle
 	after=$(allocations)
 	note "$before allocations, $during, $after"
 	[ $((during - before)) -eq 2 ] && [ "$after" -eq "$before" ]
