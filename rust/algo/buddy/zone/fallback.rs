@@ -78,6 +78,8 @@ struct Target {
     region: usize,
     migratetype: Migratetype,
     order: Order,
+    /// The most of it that is claimed.
+    most: Order,
 }
 
 /// What became of a try to claim.
@@ -119,7 +121,7 @@ impl<M: Memory> Zone<M> {
                 self.boost(want.flags.has(AllocFlag::Kswapd));
             }
             let claimed = self.on_region(target.region, |it| {
-                self.claim_in(it, target, self.max_order, want.migratetype, states)
+                self.claim_in(it, target, want.migratetype, states)
             });
             match claimed {
                 Some(Claim::Done) => {
@@ -156,8 +158,9 @@ impl<M: Memory> Zone<M> {
                 region,
                 migratetype: other,
                 order,
+                most: order,
             };
-            let claim = |it: &mut Region| self.claim_in(it, target, order, want.migratetype, &[]);
+            let claim = |it: &mut Region| self.claim_in(it, target, want.migratetype, &[]);
             self.summary(region).largest(other) >= Some(plenty)
                 && matches!(self.on_region(region, claim), Some(Claim::Done))
         })
@@ -221,6 +224,7 @@ impl<M: Memory> Zone<M> {
                             region,
                             migratetype: other,
                             order,
+                            most: self.max_order,
                         });
                     }
                     match order < most {
@@ -236,20 +240,18 @@ impl<M: Memory> Zone<M> {
         best
     }
 
-    /// Claims the largest block of a region, whose lock is held, or so much of it as is of the largest
-    /// order that is to be had.
+    /// Claims the largest block of a region, whose lock is held, or as much of it as is to be claimed.
     fn claim_in(
         &self,
         region: &mut Region,
         target: Target,
-        most: Order,
         migratetype: Migratetype,
         states: &[AtomicU8],
     ) -> Claim {
         let Some((at, order)) = region.largest(target.migratetype) else {
             return Claim::Gone;
         };
-        let order = order.min(most);
+        let order = order.min(target.most);
         if order < target.order {
             return Claim::Gone;
         }

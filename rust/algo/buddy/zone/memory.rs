@@ -38,7 +38,7 @@ pub trait Memory {
     /// The summary of each region.
     fn summaries(&self) -> &[AtomicU64];
 
-    /// [`index_words`] words, zero at first.
+    /// [`super::index_words`] words, zero at first.
     fn index(&self) -> &[AtomicU64];
 
     /// A byte for each pageblock.
